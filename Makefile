@@ -15,15 +15,15 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 VENV := .venv
 RUN := $(VENV)/bin/python
-# The environment is made again when what it is made of has changed, by content, not by date.
-READY := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
+# The environment is brought up to date when what it is made of has changed (by content, not by date) or has moved.
+READY := $(VENV)/.ready-$(shell { pwd; cat requirements.lock pyproject.toml; } | cksum | cut -d' ' -f1)
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
 setup: $(READY)
 
-$(READY): requirements.lock pyproject.toml
+$(READY):
 	@$(RUN) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
 	 || { python="$$(bash tools/find_python.sh)" && "$$python" -m venv --clear $(VENV); }
 	$(RUN) -m pip install --quiet --requirement requirements.lock

@@ -134,20 +134,33 @@ class ArtifactStore:
         return found
 
     def _save(self, path: Path, content: bytes) -> Path:
+        # The digest goes first and the older ones stay listed: whenever the run is killed, what is there is known.
+        listed = [hashlib.sha256(content).hexdigest(), *_digests(path)[:2]]
+        write_atomically(_sidecar(path), "\n".join(dict.fromkeys(listed)).encode())
         write_atomically(path, content)
-        write_atomically(path.with_name(path.name + ".sha256"), hashlib.sha256(content).hexdigest().encode())
         return path
 
     def _load(self, path: Path) -> bytes | None:
         try:
             content = path.read_bytes()
-            expected = path.with_name(path.name + ".sha256").read_text()
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             warnings.warn(f"{path} is unreadable ({error}); computing it again", stacklevel=3)
             return None
-        if hashlib.sha256(content).hexdigest() != expected.strip():
+        if hashlib.sha256(content).hexdigest() not in _digests(path):
             warnings.warn(f"{path} is damaged (its digest differs); computing it again", stacklevel=3)
             return None
         return content
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _digests(path: Path) -> list[str]:
+    """Digests of contents that were stored at `path`, the latest first; none when they cannot be read."""
+    try:
+        return _sidecar(path).read_text().split()
+    except (OSError, UnicodeDecodeError):
+        return []

@@ -28,12 +28,16 @@ COMMON_PARAMETERS = ("profile", "seed", "device", "data_dir", "scheduler", "resu
 PATH_PARAMETERS = ("data_dir", "results_path")
 
 _INJECTED = "injected-parameters"
+_LOG = "kernel.log"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 # What a tqdm bar leaves in a stream: "name:  40%|####      | 4/10 [00:01<00:02]" or, without a total, "4it [00:01, …]".
 _PROGRESS = re.compile(r"\d+%\|.*\||\d+\S*it \[\d+:\d+|\[\d+:\d+<\S+, .*/s\S*\]")
 
 # Names drawn for one run: our scratch folder, and the file that stands for a cell in a warning.
 _TEMPORARY_NAME = re.compile(r"(\ba2v|\bipykernel)[-_]\w+(?:/\d+\.py)?")
+
+# pandas gives each styled table a random name.
+_STYLED_TABLE = re.compile(r"\bT_[0-9a-f]{5}(?![0-9a-f])")
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -45,7 +49,8 @@ def read_notebook(path: Path) -> NotebookNode:
         nbformat.validate(notebook)
     except FileNotFoundError:
         raise StudyError(f"notebook {path} does not exist") from None
-    except (OSError, ValueError, nbformat.ValidationError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, nbformat.ValidationError) as error:
+        # nbformat meets a file that is JSON but no notebook with whichever of these comes first.
         raise StudyError(f"{path} is not a notebook: {_first_line(str(error))}") from error
     return notebook
 
@@ -117,8 +122,9 @@ def execute(path: Path, parameters: Mapping[str, Any]) -> NotebookNode:
         except papermill.PapermillExecutionError as error:
             raise StudyError(_describe_failure(path, error)) from error
         except nbclient.exceptions.DeadKernelError as error:
-            raise StudyError(f"{path.name}: its kernel died, most often for want of memory: "
-                             "free some, or choose a smaller profile") from error
+            log = (Path(scratch) / _LOG).read_text(errors="replace").strip().splitlines()
+            raise StudyError(f"{path.name}: its kernel died, most often for want of memory: free some, or choose a "
+                             f"smaller profile; its last words: {log[-1] if log else 'none'}") from error
         except RuntimeError as error:
             raise StudyError(f"{path.name}: no kernel ({_first_line(str(error))}): "
                              "reinstall ipykernel in this environment") from error
@@ -142,6 +148,9 @@ def tidy(notebook: NotebookNode, replacements: Mapping[str, str]) -> None:
             kept = (line for line in cell.source.splitlines() if line.split(" = ")[0] not in PATH_PARAMETERS)
             cell.source = "\n".join(kept)
         cell.outputs = [tidied for output in cell.outputs if (tidied := _tidy_output(output, replacements))]
+        for place, output in enumerate(cell.outputs):
+            if html := output.get("data", {}).get("text/html"):
+                output.data["text/html"] = _STYLED_TABLE.sub(f"T_{number}_{place}", html)
 
 
 def _kernel_manager(scratch: str) -> type:
@@ -158,10 +167,14 @@ def _kernel_manager(scratch: str) -> type:
     class ThisInterpreter(AsyncKernelManager):
         @property
         def kernel_spec(self) -> KernelSpec:
-            # Level 50: the kernel would warn of every plain local connection and log a traceback when interrupted;
-            # what a cell says and raises travels as messages, not through this log.
-            command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=50"]
-            return KernelSpec(argv=command, display_name="Python 3", language="python", env=environment)
+            return KernelSpec(argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                              display_name="Python 3", language="python", env=environment)
+
+        async def start_kernel(self, **options: Any) -> None:
+            # What a cell prints and raises travels as messages. This is the rest: the kernel's own log, and the
+            # complaints of worker processes that end with it.
+            with open(Path(scratch) / _LOG, "a") as log:
+                await super().start_kernel(**options, stdout=log, stderr=log)
 
     return ThisInterpreter
 

@@ -18,7 +18,8 @@ from a2v_core.spaces.base import SearchSpace
 
 #: Draws from the prior for validity and uniqueness (Appendix B).
 N_DRAWS = 10_000
-_CHUNK = 2048
+# Cells in one pass: more of them leave the cache.
+_CHUNK = 512
 
 
 @dataclass(frozen=True)

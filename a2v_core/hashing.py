@@ -15,13 +15,17 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+from tqdm.auto import tqdm
 
-from a2v_core.cells import Cells
+from a2v_core.cells import PAD, Cells
 from a2v_core.errors import SpaceError
 from a2v_core.md5 import md5_rows
 
 #: dtype of a module hash: 32 lower-case hexadecimal digits.
 HASH_DTYPE = np.dtype("S32")
+
+#: Cells treated together: large enough to share states, small enough for memory.
+_CHUNK = 32768
 
 #: The two hexadecimal digits of each byte, as one 16-bit number with the text's own bytes.
 _HEX = np.frombuffer(bytes(range(256)).hex().encode(), np.uint16)
@@ -29,26 +33,33 @@ _HEX = np.frombuffer(bytes(range(256)).hex().encode(), np.uint16)
 _MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
 
 
-def module_hash(cells: Cells, labels: Sequence[int]) -> np.ndarray:
+def module_hash(cells: Cells, labels: Sequence[int], progress: bool = False) -> np.ndarray:
     """Hash of each cell, bytes "S32" [M], over its matrices as they are (nothing is pruned; padded rows do not count).
 
     Args:
         cells: any cells; not even acyclic ones are required.
         labels: integer label of each operation code, as the benchmark writes it (input -1, output -2,
             other operations from 0); length = size of the vocabulary.
+        progress: show a bar.
 
     Raises:
         SpaceError: an operation code has no label.
     """
     table = np.asarray(labels, np.int64)
-    used = cells.ops[cells.ops != 255]
-    if used.size and used.max() >= len(table):
-        raise SpaceError(f"operation code {used.max()} has no label: the vocabulary has codes 0 to {len(table) - 1}")
+    nodes = cells.ops != PAD
+    sizes = np.where(nodes.any(1), nodes.shape[1] - np.argmax(nodes[:, ::-1], axis=1), 0)
+    highest = np.where(np.arange(nodes.shape[1]) < sizes[:, None], cells.ops, 0).max(initial=0)
+    if highest >= len(table):
+        raise SpaceError(f"operation code {highest} has no label: the vocabulary has codes 0 to {len(table) - 1}, "
+                         f"and padding ({PAD}) comes only behind the last node")
     result = np.empty(len(cells), HASH_DTYPE)
-    sizes = cells.n_nodes
-    for n in np.unique(sizes):
-        rows = np.flatnonzero(sizes == n)
-        result[rows] = _hash_of_size(cells.adjacency[rows, :n, :n] != 0, table[cells.ops[rows, :n]])
+    with tqdm(total=len(cells), desc="module hash", unit="cell", unit_scale=True, disable=not progress) as bar:
+        for n in np.unique(sizes):
+            of_size = np.flatnonzero(sizes == n)
+            for start in range(0, len(of_size), _CHUNK):
+                rows = of_size[start : start + _CHUNK]
+                result[rows] = _hash_of_size(cells.adjacency[rows, :n, :n] != 0, table[cells.ops[rows, :n]])
+                bar.update(len(rows))
     return result
 
 

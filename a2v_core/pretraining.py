@@ -15,12 +15,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from tqdm.auto import tqdm
 
 from a2v_core.artifacts import ArtifactStore, artifact_key, code_digest
 from a2v_core.cells import Cells
 from a2v_core.errors import ArtifactError
 from a2v_core.generation import encode_cells
 from a2v_core.models.dense import StackedAutoencoder
+from a2v_core.models.folded import FoldedEncoder
 from a2v_core.paths import published_dir
 from a2v_core.recipes import PretrainingSettings
 from a2v_core.training import TrainingState, resolve_device, train
@@ -29,6 +31,8 @@ from a2v_core.training import TrainingState, resolve_device, train
 TRAINING_MODULES = ("a2v_core.training", "a2v_core.models.dense", "a2v_core.models.autoencoder",
                     "a2v_core.models.encoders")
 _KIND = "pretrained"
+# Rows of one matrix product while embedding: large enough for its arithmetic to dominate, small enough for the cache.
+_EMBEDDED_ROWS = 2048
 
 
 @dataclass(frozen=True)
@@ -100,14 +104,27 @@ def pretrain(cells: Cells, n_operations: int, settings: PretrainingSettings, see
     return [found[seed] for seed in seeds]
 
 
-def embed(pretrained: Pretrained, cells: Cells) -> np.ndarray:
+def embed(pretrained: Pretrained, cells: Cells, progress: bool = False) -> np.ndarray:
     """Embedding of each cell: the mean or the sum (``settings.readout``) of its nodes' posterior means, over all N rows
-    or, with ``mask_padding``, over the rows that are nodes. float32 [M, D]."""
-    settings = pretrained.model.settings
-    nodes = encode_cells(pretrained.model, cells).numpy()
-    rows = (cells.ops < pretrained.model.n_operations) if settings.mask_padding else np.ones(cells.ops.shape, bool)
-    total = np.einsum("mnd,mn->md", nodes, rows.astype(np.float32))
-    return total if settings.readout == "sum" else total / rows.sum(1, keepdims=True).astype(np.float32)
+    or, with ``mask_padding``, over the rows that are nodes. float32 [M, D]; `progress` shows a bar."""
+    model, settings = pretrained.model, pretrained.model.settings
+    encoder = FoldedEncoder(model.state_dict(0), model.n_operations, settings) if settings.encoder == "gin" else None
+    chunk = max(1, _EMBEDDED_ROWS // cells.ops.shape[1])
+    embedding = np.empty((len(cells), settings.latent), np.float32)
+    with tqdm(total=len(cells), desc="embedding", unit="cell", unit_scale=True, disable=not progress) as bar:
+        for start in range(0, len(cells), chunk):
+            part = cells[start:start + chunk]
+            if encoder:
+                adjacency, ops = (torch.tensor(x, device=model.theta.device) for x in (part.adjacency, part.ops))
+                nodes = encoder(adjacency, ops).cpu()
+            else:
+                nodes = encode_cells(model, part)
+            counted = part.ops < model.n_operations if settings.mask_padding else np.ones(part.ops.shape, bool)
+            rows = torch.from_numpy(counted.astype(np.float32)).unsqueeze(-1)
+            total = (nodes * rows).sum(1)
+            embedding[start:start + chunk] = total if settings.readout == "sum" else total / rows.sum(1)
+            bar.update(len(part))
+    return embedding
 
 
 def published_path(key: str, suffix: str = ".safetensors") -> Path | None:
@@ -127,15 +144,16 @@ def _load(store: ArtifactStore, key: str, n_operations: int, settings: Pretraini
         content = path.read_bytes()
     if content is None:
         return None
+    where = resolve_device(device)
     try:
         tensors = load_tensors(content)
         header = json.loads(content[8:8 + int.from_bytes(content[:8], "little")])
         record = json.loads(header["__metadata__"]["record"])
-    except (SafetensorError, KeyError, ValueError) as error:
+        latent_mean, latent_std = tensors.pop("latent_mean"), tensors.pop("latent_std")
+        model = StackedAutoencoder(n_operations, settings, [record["seed"]], where)
+        model.load_state_dicts([tensors])
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise ArtifactError(f"the stored model {key} is damaged ({error}): delete it, it will be trained again") from error
-    latent_mean, latent_std = tensors.pop("latent_mean"), tensors.pop("latent_std")
-    model = StackedAutoencoder(n_operations, settings, [record["seed"]], resolve_device(device))
-    model.load_state_dicts([tensors])
     return Pretrained(model, latent_mean, latent_std, record, key)
 
 

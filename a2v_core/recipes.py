@@ -76,6 +76,9 @@ class PretrainingSettings:
         if not 0 <= self.dropout < 1 or self.beta < 0 or self.clip_norm < 0:
             raise SettingsError(f"need 0 <= dropout < 1, beta >= 0 and clip_norm >= 0, got dropout={self.dropout!r}, "
                                 f"beta={self.beta!r}, clip_norm={self.clip_norm!r}")
+        if self.encoder == "gcn" and self.direction == "split":
+            raise SettingsError("encoder='gcn' cannot keep directions apart: its normalisation needs A + A^T; choose "
+                                "direction='undirected' or encoder='gin'")
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON-able values, for keys and provenance."""

@@ -198,14 +198,14 @@ def check_results(content: Any, where: str) -> None:
 
 
 def peak_memory_mb() -> int:
-    """Largest resident memory of this process so far, in MB (10^6 bytes)."""
+    """Largest resident memory of this process so far, in MB (10^6 bytes); worker processes are not counted."""
+    import resource
+
     try:
-        # The kernel's own counter; getrusage would also report the peak of the process that started this one.
+        # The counter of this program; getrusage would also report the peak of the process that started it.
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return round(int(re.search(r"VmHWM:\s*(\d+) kB", status).group(1)) * 1024 / 1e6)
     except (OSError, AttributeError):
-        import resource
-
         unit = 1 if sys.platform == "darwin" else 1024
         return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
 

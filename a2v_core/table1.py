@@ -12,7 +12,7 @@ import torch
 
 from a2v_core.artifacts import ArtifactStore, artifact_key, code_digest, write_atomically
 from a2v_core.cells import Cells
-from a2v_core.generation import draw_latents, encode_cells, generation, reconstruction, summary
+from a2v_core.generation import N_DRAWS, draw_latents, encode_cells, generation, reconstruction, summary
 from a2v_core.models.dense import StackedAutoencoder
 from a2v_core.paths import published_dir
 from a2v_core.pretraining import Pretrained, pretrain, published_path, training_key
@@ -73,34 +73,39 @@ def factor_arms(space: str) -> list[Arm]:
 
 
 def run_arm(arm: Arm, space: SearchSpace, cells: Cells, seeds: Sequence[int], *, store: ArtifactStore,
-            epochs: int | None = None, device: str = "auto", compiled: bool | None = None, progress: bool = True,
-            ) -> list[dict[str, Any]]:
+            epochs: int | None = None, draws: int = N_DRAWS, device: str = "auto", compiled: bool | None = None,
+            progress: bool = True) -> list[dict[str, Any]]:
     """Records of the arm's seeds: read where they exist, else trained (together) and measured.
 
     A record holds ``arm``, ``seed``, ``training`` (settings, history with the measures of each epoch, versions),
     ``reconstruction`` (held-out cells) and ``generation`` under three placements of the draws: ``encoded`` (mean and
     spread of the encoded training cells at each position), ``collected`` (the same collected during the last epoch,
     as the released code does) and ``common`` (one mean and spread for all positions).
+
+    Args:
+        epochs: train for so many in place of the arm's own number.
+        draws: random latents to decode for validity and uniqueness.
+        space, cells, seeds, store, device, compiled, progress: as in :func:`a2v_core.pretraining.pretrain`.
     """
     settings = arm.settings(epochs)
-    keys = {seed: record_key(space, cells, settings, seed) for seed in seeds}
+    keys = {seed: record_key(space, cells, settings, seed, draws) for seed in seeds}
     records = {seed: _load_record(store, keys[seed]) for seed in seeds}
     missing = [seed for seed in seeds if records[seed] is None]
     if missing:
         def on_epoch(model: StackedAutoencoder, state: TrainingState) -> None:
-            state.history[-1].update(_curve_point(model, state, space, cells, settings))
+            state.history[-1].update(_curve_point(model, state, space, cells, draws))
 
         for trained in pretrain(cells, len(space.vocabulary), settings, missing, store=store, device=device,
                                 compiled=compiled, on_epoch=on_epoch, progress=progress):
             seed = trained.record["seed"]
             records[seed] = {"arm": {"space": arm.space, "recipe": arm.recipe, "method": arm.method,
                                      "changes": arm.changes, "label": arm.label}, "seed": seed,
-                             "training": trained.record, **measure(trained, space, cells)}
+                             "training": trained.record, **measure(trained, space, cells, draws)}
             store.save_json("table1", keys[seed], records[seed])
     return [records[seed] for seed in seeds]
 
 
-def measure(trained: Pretrained, space: SearchSpace, cells: Cells) -> dict[str, Any]:
+def measure(trained: Pretrained, space: SearchSpace, cells: Cells, draws: int = N_DRAWS) -> dict[str, Any]:
     """Reconstruction of the held-out cells and generation under the three placements of the draws."""
     settings, seed = trained.model.settings, trained.record["seed"]
     training_rows, held_out = split_cells(len(cells), settings.split, seed)
@@ -108,7 +113,7 @@ def measure(trained: Pretrained, space: SearchSpace, cells: Cells) -> dict[str, 
     placements = {"encoded": (mean, std, "position"), "common": (mean, std, "common"),
                   "collected": (trained.latent_mean, trained.latent_std, "position")}
     return {"reconstruction": summary(reconstruction(trained.model, cells[held_out])),
-            "generation": {name: summary(generation(trained.model, space, draw_latents(m, s, seed, scaling=scaling)))
+            "generation": {name: summary(generation(trained.model, space, draw_latents(m, s, seed, draws, scaling)))
                            for name, (m, s, scaling) in placements.items()}}
 
 
@@ -125,9 +130,9 @@ def encoded_spread(trained: Pretrained, cells: Cells) -> tuple[torch.Tensor, tor
     return mean.float(), variance.sqrt().float()
 
 
-def record_key(space: SearchSpace, cells: Cells, settings: PretrainingSettings, seed: int) -> str:
-    """Identity of a record: the training run and the code that measures it."""
-    return artifact_key({"training": training_key(cells, settings, seed),
+def record_key(space: SearchSpace, cells: Cells, settings: PretrainingSettings, seed: int, draws: int = N_DRAWS) -> str:
+    """Identity of a record: the training run, the number of draws and the code that measures."""
+    return artifact_key({"training": training_key(cells, settings, seed), "draws": draws,
                          "measuring": code_digest(*_MEASURING_MODULES, type(space).__module__)})
 
 
@@ -152,13 +157,13 @@ def publish(arm: Arm, space: SearchSpace, cells: Cells, seeds: Sequence[int], st
 
 
 def _curve_point(model: StackedAutoencoder, state: TrainingState, space: SearchSpace, cells: Cells,
-                 settings: PretrainingSettings) -> dict[str, list[float]]:
+                 draws: int) -> dict[str, list[float]]:
     """Measures of each model after an epoch, as lists over seeds."""
     point: dict[str, list[float]] = {}
     for i, seed in enumerate(model.seeds):
-        held_out = split_cells(len(cells), settings.split, seed)[1][:_CURVE_CELLS]
+        held_out = split_cells(len(cells), model.settings.split, seed)[1][:_CURVE_CELLS]
         recovered = reconstruction(model, cells[held_out], i)
-        drawn = generation(model, space, draw_latents(state.latent_mean[i], state.latent_std[i], seed), i)
+        drawn = generation(model, space, draw_latents(state.latent_mean[i], state.latent_std[i], seed, draws), i)
         for name, value in {"accuracy": recovered.exact, "accuracy_operations": recovered.operations,
                             "accuracy_edges": recovered.edges, "validity": drawn.validity,
                             "uniqueness": drawn.uniqueness, "released_validity": drawn.released_validity,

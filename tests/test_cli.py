@@ -30,8 +30,9 @@ def root(tmp_path, write_notebook, make_checkout, monkeypatch):
     return root
 
 
-@pytest.mark.parametrize("command", [["--help"], ["data", "--help"], ["data", "fetch", "--help"], ["pretrain", "--help"],
-                                     ["study", "--help"], ["study", "run", "--help"], ["study", "status", "--help"]])
+@pytest.mark.parametrize("command", [["--help"], ["data", "--help"], ["data", "fetch", "--help"],
+                                     ["pretrain", "--help"], ["study", "--help"], ["study", "run", "--help"],
+                                     ["study", "status", "--help"], ["study", "book", "--help"]])
 def test_every_command_has_help(run, command):
     code, out, err = run(*command)
     assert (code, err) == (0, "")

@@ -117,8 +117,7 @@ def test_figures_are_vectors_with_readable_text_and_the_same_bytes_every_time():
     assert {"in", "1x1", "3x3", "out"} <= set(texts)
 
 
-def test_colours_of_series_are_apart_for_colour_blind_readers():
-    """Lightness alone separates neighbours enough, or their markers do: no two series share both colour and marker."""
+def test_no_series_is_told_by_colour_alone():
     assert len({colour for colour, _ in plotting.SERIES}) == len({marker for _, marker in plotting.SERIES}) == 6
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tomllib
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ CONDA_ONLY = {"python", "pip", "setuptools", "pytorch-cuda"}
 
 
 def requirements():
-    texts = PROJECT["dependencies"] + sum(PROJECT["optional-dependencies"].values(), [])
+    texts = [*PROJECT["dependencies"], *chain.from_iterable(PROJECT["optional-dependencies"].values())]
     return {canonicalize_name(r.name): r for r in map(Requirement, texts)}
 
 
@@ -97,7 +98,8 @@ def test_a_missing_python_gives_one_sentence(tmp_path):
                           env={"PATH": str(tmp_path)})
     assert done.returncode == 1
     assert done.stdout == ""
-    assert re.fullmatch(r"Python 3\.11 with its venv module is needed .*, but none is on the PATH: install it, .*\n", done.stderr)
+    assert re.fullmatch(r"Python 3\.11 with its venv module is needed .*, but none is on the PATH: install it, .*\n",
+                        done.stderr)
 
 
 def test_an_unsuitable_python_is_passed_over(tmp_path):

@@ -72,7 +72,7 @@ def test_pairing_removes_what_the_seeds_share():
     first, second = shared + rng.normal(1, 0.1, 8), shared + rng.normal(0, 0.1, 8)
     paired, unpaired = stats.paired_difference(first, second), stats.unpaired_difference(first, second)
     assert paired.value == pytest.approx(unpaired.value)
-    assert 0 < paired.low
+    assert paired.low > 0
     assert unpaired.low < 0
     assert 20 * (paired.high - paired.low) < unpaired.high - unpaired.low
 

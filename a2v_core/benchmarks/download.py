@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from a2v_core import paths
 from a2v_core.benchmarks.sources import (
     REGISTRY,
     Source,
@@ -23,7 +24,6 @@ from a2v_core.benchmarks.sources import (
 )
 from a2v_core.benchmarks.tables import TABLES
 from a2v_core.errors import DigestError, FetchError
-from a2v_core.paths import MIRROR_VARIABLE, data_dir
 
 #: Bytes read at a time; at most so many are lost when a download breaks off.
 CHUNK = 1 << 15
@@ -65,9 +65,9 @@ def resolve(names: Sequence[str] | None) -> list[Source]:
     return list(found.values())
 
 
-def fetch(names: Sequence[str] | None = None, root: str | Path | None = None,
+def fetch(names: Sequence[str] | None = None, data_dir: str | Path | None = None,
           progress: bool = True) -> list[FetchResult]:
-    """Make sure that upstream files are in the data folder `root` with the registered content.
+    """Make sure that upstream files are in the data folder with the registered content.
 
     A download that breaks off leaves ``<file>.part``, which the next call takes up; a file appears under its own
     name only after its digest matched, and what was there before stays until then. With ``$A2V_DATA_MIRROR`` set
@@ -75,7 +75,7 @@ def fetch(names: Sequence[str] | None = None, root: str | Path | None = None,
 
     Args:
         names: names of sources or tables; None for every source that is not optional.
-        root: the data folder; see :func:`a2v_core.paths.data_dir`.
+        data_dir: the data folder; see :func:`a2v_core.paths.data_dir`.
         progress: show a bar (on a terminal only).
 
     Raises:
@@ -84,10 +84,10 @@ def fetch(names: Sequence[str] | None = None, root: str | Path | None = None,
         DigestError: what came is not what was registered.
         MissingDataError: the file comes with a package that is not installed, or has to be downloaded by hand.
     """
-    return [_fetch_one(source, data_dir(root), progress) for source in resolve(names)]
+    return [_fetch_one(source, paths.data_dir(data_dir), progress) for source in resolve(names)]
 
 
-def verify(names: Sequence[str] | None = None, root: str | Path | None = None) -> list[SourceStatus]:
+def verify(names: Sequence[str] | None = None, data_dir: str | Path | None = None) -> list[SourceStatus]:
     """Check the content of the upstream files that are here (data folder, mirror or installed package).
 
     Returns:
@@ -97,7 +97,7 @@ def verify(names: Sequence[str] | None = None, root: str | Path | None = None) -
         SettingsError: unknown name.
     """
     sources = list(REGISTRY.values()) if names is None else resolve(names)
-    return [_verified(status(source, root)) for source in sources]
+    return [_verified(status(source, data_dir)) for source in sources]
 
 
 def _verified(found: SourceStatus) -> SourceStatus:
@@ -167,7 +167,7 @@ class Copier:
             source = self.mirrored.open("rb")
         except OSError as error:
             raise FetchError(f"the mirror has no readable {self.mirrored} ({error.strerror}); correct or unset "
-                             f"{MIRROR_VARIABLE}") from error
+                             f"{paths.MIRROR_VARIABLE}") from error
         with source, open(output_file, "wb") as target:
             shutil.copyfileobj(source, target, CHUNK)
 

@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from a2v_core import paths
 from a2v_core.errors import DataError, DigestError, MissingDataError, SettingsError
-from a2v_core.paths import MIRROR_VARIABLE, data_dir
 
 
 @dataclass(frozen=True)
@@ -129,14 +129,14 @@ def get_source(name: str) -> Source:
     return REGISTRY[name]
 
 
-def upstream_path(source: Source, root: str | Path | None = None) -> Path:
-    """Where a fetched file of this source lies below the data folder `root`."""
-    return data_dir(root) / "upstream" / source.path
+def upstream_path(source: Source, data_dir: str | Path | None = None) -> Path:
+    """Where a fetched file of this source lies below the data folder."""
+    return paths.data_dir(data_dir) / "upstream" / source.path
 
 
 def mirror_path(source: Source) -> Path | None:
     """Where it lies in the mirror, or None when no mirror is set or the file does not come from one."""
-    mirror = os.environ.get(MIRROR_VARIABLE)
+    mirror = os.environ.get(paths.MIRROR_VARIABLE)
     return Path(mirror).expanduser() / source.path if mirror and not source.package else None
 
 
@@ -148,30 +148,30 @@ def _installed_path(source: Source) -> Path | None:
     return path if path.exists() else None
 
 
-def status(source: Source, root: str | Path | None = None) -> SourceStatus:
+def status(source: Source, data_dir: str | Path | None = None) -> SourceStatus:
     """Whether the file is here and where; its content is not looked at."""
     if source.package:
         path = _installed_path(source)
         return SourceStatus(source, "installed" if path else "missing", path)
-    if (path := upstream_path(source, root)).exists():
+    if (path := upstream_path(source, data_dir)).exists():
         return SourceStatus(source, "present", path)
     if (path := mirror_path(source)) and path.exists():
         return SourceStatus(source, "in mirror", path)
     return SourceStatus(source, "missing", None)
 
 
-def list_sources(root: str | Path | None = None) -> list[SourceStatus]:
+def list_sources(data_dir: str | Path | None = None) -> list[SourceStatus]:
     """State of every registered source, in the order of the registry."""
-    return [status(source, root) for source in REGISTRY.values()]
+    return [status(source, data_dir) for source in REGISTRY.values()]
 
 
-def locate(source: Source, root: str | Path | None = None) -> Path:
+def locate(source: Source, data_dir: str | Path | None = None) -> Path:
     """Path of the file, not yet verified.
 
     Raises:
         MissingDataError: it is not here; the message says what it is, its address, size, digest and the remedy.
     """
-    path = status(source, root).location
+    path = status(source, data_dir).location
     if path is None:
         raise MissingDataError(f"{describe(source)}; to get it: {source.remedy}")
     return path
@@ -192,7 +192,7 @@ def matches(source: Source, path: Path) -> bool | None:
         return hashlib.file_digest(file, "md5").hexdigest().startswith(source.md5_prefix)
 
 
-def verified_path(name: str, root: str | Path | None = None) -> Path:
+def verified_path(name: str, data_dir: str | Path | None = None) -> Path:
     """Path of a file whose digest has just been checked (where one is published).
 
     Raises:
@@ -201,7 +201,7 @@ def verified_path(name: str, root: str | Path | None = None) -> Path:
         DataError: it cannot be read.
     """
     source = get_source(name)
-    path = locate(source, root)
+    path = locate(source, data_dir)
     try:
         good = matches(source, path)
     except OSError as error:
@@ -211,10 +211,10 @@ def verified_path(name: str, root: str | Path | None = None) -> Path:
     return path
 
 
-def verified_bytes(name: str, root: str | Path | None = None) -> bytes:
+def verified_bytes(name: str, data_dir: str | Path | None = None) -> bytes:
     """Content of a file, the very bytes whose digest matched. Raises like :func:`verified_path`."""
     source = get_source(name)
-    path = locate(source, root)
+    path = locate(source, data_dir)
     try:
         content = path.read_bytes()
     except OSError as error:

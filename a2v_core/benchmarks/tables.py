@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from a2v_core import paths
 from a2v_core.artifacts import code_digest, write_atomically
 from a2v_core.benchmarks import convert_authors, convert_darts, convert_nasbench101, convert_nasbench201
 from a2v_core.benchmarks.schema import Table, Variant, check_columns
 from a2v_core.benchmarks.sources import describe, get_source, status, unknown_name
 from a2v_core.errors import ArtifactError, DataError, MissingDataError, SpaceError
-from a2v_core.paths import data_dir
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,9 +73,9 @@ def get_table(name: str) -> Table:
     return TABLES[name]
 
 
-def table_path(name: str, root: str | Path | None = None) -> Path:
+def table_path(name: str, data_dir: str | Path | None = None) -> Path:
     """Where a built table lies."""
-    return data_dir(root) / "tables" / f"{name}.parquet"
+    return paths.data_dir(data_dir) / "tables" / f"{name}.parquet"
 
 
 def _source_variant(table: Table, root: Path) -> Variant | None:
@@ -86,23 +86,23 @@ def _source_variant(table: Table, root: Path) -> Variant | None:
     return None
 
 
-def available(name: str, root: str | Path | None = None) -> bool:
+def available(name: str, data_dir: str | Path | None = None) -> bool:
     """Whether :func:`load_table` can give this table, from its file or from upstream files that are here.
 
     Raises:
         SettingsError: unknown name.
     """
     table = get_table(name)
-    return table_path(name, root).exists() or _source_variant(table, data_dir(root)) is not None
+    return table_path(name, data_dir).exists() or _source_variant(table, paths.data_dir(data_dir)) is not None
 
 
-def build(names: Sequence[str] | None = None, root: str | Path | None = None) -> list[BuildResult]:
+def build(names: Sequence[str] | None = None, data_dir: str | Path | None = None) -> list[BuildResult]:
     """Make tables from the upstream files that are here.
 
     Args:
         names: the tables; None for all, where one that cannot be made is reported (missing, failed) and does not
             keep the others from being made.
-        root: the data folder; see :func:`a2v_core.paths.data_dir`.
+        data_dir: the data folder; see :func:`a2v_core.paths.data_dir`.
 
     Raises:
         SettingsError: unknown name.
@@ -110,7 +110,7 @@ def build(names: Sequence[str] | None = None, root: str | Path | None = None) ->
         DataError, DigestError: a table was named of which an upstream file is damaged.
         ArtifactError: the table cannot be written; the one that was there is untouched.
     """
-    folder = data_dir(root)
+    folder = paths.data_dir(data_dir)
     if names is not None:
         return [_build_one(table, folder) for table in [get_table(name) for name in names]]
     results = []
@@ -118,7 +118,8 @@ def build(names: Sequence[str] | None = None, root: str | Path | None = None) ->
         try:
             results.append(_build_one(table, folder))
         except DataError as error:
-            state = "missing" if _source_variant(table, folder) is None else "failed"
+            sources_here = _source_variant(table, folder) is not None
+            state = "failed" if sources_here or not isinstance(error, MissingDataError) else "missing"
             results.append(BuildResult(table.name, state, table_path(table.name, folder), 0, str(error)))
     return results
 
@@ -127,7 +128,7 @@ def _build_one(table: Table, root: Path) -> BuildResult:
     path = table_path(table.name, root)
     variant = _source_variant(table, root)
     found = _read_or_warn(table, path, variant)
-    if found is not None and (variant is None or _is_current(found, variant)):
+    if found is not None and _is_current(found, table, variant):
         return BuildResult(table.name, "present", path, found.num_rows, f"from {', '.join(_meta(found)['sources'])}")
     if variant is None:
         raise _missing(table, root)
@@ -136,7 +137,7 @@ def _build_one(table: Table, root: Path) -> BuildResult:
     return BuildResult(table.name, "built", path, made.num_rows, f"from {', '.join(variant.sources)}")
 
 
-def load_table(name: str, root: str | Path | None = None) -> pd.DataFrame:
+def load_table(name: str, data_dir: str | Path | None = None) -> pd.DataFrame:
     """One table, as its card describes it; made on the spot when only its upstream files are here.
 
     ``frame.attrs["a2v"]`` tells its provenance: table, variant, sources (name → digest), content (SHA-256 over the
@@ -148,11 +149,11 @@ def load_table(name: str, root: str | Path | None = None) -> pd.DataFrame:
             digest and the command that fetches it.
         DataError, DigestError: the table or an upstream file is damaged.
     """
-    table, folder = get_table(name), data_dir(root)
+    table, folder = get_table(name), paths.data_dir(data_dir)
     path = table_path(name, folder)
     variant = _source_variant(table, folder)
     found = _read_or_warn(table, path, variant)
-    if found is None or (variant is not None and not _is_current(found, variant)):
+    if found is None or not _is_current(found, table, variant):
         if variant is None:
             raise _missing(table, folder)
         found = _convert(table, variant, folder)
@@ -183,10 +184,18 @@ def _converter_digest() -> str:
     return code_digest(*_CONVERTERS)
 
 
-def _is_current(found: pa.Table, variant: Variant) -> bool:
+def _digests(variant: Variant) -> dict[str, str]:
+    return {name: get_source(name).digest for name in variant.sources}
+
+
+def _is_current(found: pa.Table, table: Table, variant: Variant | None) -> bool:
+    """Whether a stored table is what would be made now of `variant`, or is of a preferred one whose files have been
+    taken away since (the official file is large); True when nothing could be made now."""
+    if variant is None:
+        return True
     meta = _meta(found)
-    return (meta["variant"] == variant.name and meta["converter"] == _converter_digest()
-            and meta["sources"] == {name: get_source(name).digest for name in variant.sources})
+    as_good = table.variants[:table.variants.index(variant) + 1]
+    return meta["converter"] == _converter_digest() and any(meta["sources"] == _digests(each) for each in as_good)
 
 
 def _read_or_warn(table: Table, path: Path, variant: Variant | None) -> pa.Table | None:
@@ -211,10 +220,16 @@ def _read(table: Table, path: Path) -> pa.Table:
         content = pq.read_table(path, memory_map=True, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path} is damaged ({str(error).splitlines()[0]}): {remedy}") from error
-    if _META not in (content.schema.metadata or {}):
-        raise DataError(f"{path} does not tell what it was made of: {remedy}")
+    try:
+        meta = _meta(content)
+        recorded, _sources, _converter = meta["content"], meta["sources"], meta["converter"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} does not tell what it was made of: {remedy}") from error
     if missing := [column.name for column in table.columns if column.name not in content.column_names]:
         raise DataError(f"{path} lacks the column {missing[0]!r}: {remedy}")
+    arrays = {name: content.column(name).combine_chunks() for name in content.column_names}
+    if _content_digest(arrays) != recorded:
+        raise DataError(f"{path} is damaged (its values do not have the recorded digest): {remedy}")
     return content
 
 
@@ -231,7 +246,7 @@ def _convert(table: Table, variant: Variant, root: Path) -> pa.Table:
     except pa.ArrowException as error:
         raise DataError(f"table {table.name} from {', '.join(variant.sources)}: {error}") from error
     meta = {"table": table.name, "variant": variant.name,
-            "sources": {name: get_source(name).digest for name in variant.sources},
+            "sources": _digests(variant),
             "converter": _converter_digest(), "content": _content_digest(arrays)}
     return pa.table(arrays).replace_schema_metadata({_META: json.dumps(meta).encode()})
 
@@ -242,8 +257,11 @@ def _content_digest(arrays: Mapping[str, pa.Array]) -> str:
 
     h = hashlib.sha256()
     for name, array in arrays.items():
-        values = array.flatten() if pa.types.is_list(array.type) else array
-        h.update(f"{name}:{array.type}:{len(array)}\n".encode())
+        values = array
+        if pa.types.is_list(array.type):
+            h.update(array.value_lengths().to_numpy().tobytes())
+            values = array.flatten()
+        h.update(f"{name}:{values.type}:{len(values)}\n".encode())
         if pa.types.is_string(values.type):
             h.update("\n".join(values.to_pylist()).encode())
         else:

@@ -22,12 +22,12 @@ def masked_crc(data: bytes) -> int:
     """Masked CRC-32C of `data`, as TFRecord files store it.
 
     Raises:
-        MissingDataError: the package google-crc32c is not installed.
+        MissingDataError: the package google-crc32c (extra ``official``) is not installed.
     """
     try:
         import google_crc32c
     except ImportError as error:
-        raise MissingDataError("TFRecord files need the package google-crc32c: pip install google-crc32c") from error
+        raise MissingDataError("TFRecord files need google-crc32c: pip install 'a2v_core[official]'") from error
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 

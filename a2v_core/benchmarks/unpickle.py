@@ -97,6 +97,10 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("pandas.core.indexes.base", "_new_Index"): _new_index,
     ("pandas.core.indexes.base", "Index"): _Index,
     ("pandas.core.indexes.range", "RangeIndex"): _RangeIndex,
+    # pandas 3 names its classes by their public place.
+    ("pandas", "Index"): _Index,
+    ("pandas", "RangeIndex"): _RangeIndex,
+    ("pandas", "DataFrame"): Frame,
     ("functools", "partial"): _BlockPartial,
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from a2v_core.errors import StudyError
 from a2v_core.results import PROFILES, load_results
@@ -93,9 +94,14 @@ def load_values(results: Path, profile: str = "full") -> Values:
             continue
         page = load_results(path)
         if page["profile"] == profile:
-            measured += [
-                Measured(**{key: entry[key] for key in ("id", "value", "low", "high", "n", "recipe", "definition")})
-                for entry in page["values"]
-                if entry["value"] is not None
-            ]
+            measured += page_values(page)
     return Values(measured)
+
+
+def page_values(content: dict[str, Any]) -> list[Measured]:
+    """The numbers of one results file (or of :meth:`a2v_core.results.Page.as_dict`); null values are left out."""
+    return [
+        Measured(**{key: entry[key] for key in ("id", "value", "low", "high", "n", "recipe", "definition")})
+        for entry in content["values"]
+        if entry["value"] is not None
+    ]

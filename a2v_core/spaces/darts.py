@@ -38,9 +38,9 @@ class DARTS(SearchSpace):
     """Unique cells in the mobile setting, sampled uniformly (paper, §4 and Appendix A.3).
 
     A cell is in the sample when it is new up to isomorphism of its 11-node graph and the ImageNet network made of it
-    (48 channels, 14 cells, no auxiliary head) has under 600 M multiply-adds. The default counts them as the authors' code
-    does, batch normalisation and pooling included: it is what drew the paper's sample, and the stricter convention,
-    so that every cell is in the mobile setting under both.
+    (48 channels, 14 cells, no auxiliary head) has under 600 M multiply-adds. The default counts them as the authors'
+    code does, batch normalisation and pooling included: that is what drew the paper's sample, and as the stricter
+    convention it leaves only cells that are in the mobile setting under both.
 
     Args:
         n_cells: size of the sample, at least 1.
@@ -79,8 +79,8 @@ class DARTS(SearchSpace):
 
     def is_valid(self, cells: Cells) -> np.ndarray:
         """Strict validity, bool [M]: all six conditions of Appendix B (see
-        :func:`~a2v_core.spaces.darts_encoding.appendix_b` for how each is read), inner labels that are operations, and an
-        output that reads all intermediate nodes; such a matrix maps back to exactly one genotype. The limit of
+        :func:`~a2v_core.spaces.darts_encoding.appendix_b` for how each is read), inner labels that are operations, and
+        an output that reads all intermediate nodes; such a matrix maps back to exactly one genotype. The limit of
         600 M multiply-adds is not a matter of validity."""
         return is_genotype(cells)
 
@@ -102,10 +102,10 @@ class DARTS(SearchSpace):
         return valid
 
     def keys(self, cells: Cells) -> np.ndarray:
-        """Identity of each cell, bytes "S8" [M]: equal exactly when the labelled 11-node graphs are isomorphic, whatever
-        the order of rows. Cells whose unread intermediate nodes exchange edges are one graph, hence one key (the encoding
-        cannot tell them apart, nor can the paper's hash), though their networks add different pairs. A
-        matrix that is no relabelled genotype gets a digest of its bytes."""
+        """Identity of each cell, bytes "S8" [M]: equal exactly when the labelled 11-node graphs are isomorphic,
+        whatever the order of rows. Cells that differ in how the edges of unread intermediate nodes are paired are one
+        graph, hence one key (the authors' hash does not tell them apart either), though their networks add
+        different pairs of operations. A matrix that is no relabelled genotype gets a digest of its bytes."""
         return cell_keys(cells)
 
     def released_keys(self, cells: Cells) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Parameters and multiply-adds of the networks built from DARTS cells, computed from formulas.
 
-The networks are those of Liu et al. (2019) without auxiliary head and drop path: a stem, `layers` cells of which numbers
-layers // 3 and 2 * layers // 3 are reduction cells (they double the channels and halve the image), global pooling and a
-linear classifier. Every cell first maps both of its inputs to its own width; a cell's output has four times that width.
+The networks are those of Liu et al. (2019) without auxiliary head and drop path: a stem, `layers` cells of which
+numbers layers // 3 and 2 * layers // 3 are reduction cells (they double the channels and halve the image), global
+pooling and a linear classifier. Every cell first maps both of its inputs to its own width; a cell's output has four
+times that width.
 
 A count is a constant of the network plus a sum over edges, and what an edge costs depends only on its operation, its
 kind of cell, and (in a reduction cell, where edges from the inputs have stride 2) on whether it reads an input of
@@ -11,13 +12,13 @@ the cell. So one table of 2 x 8 x 2 numbers prices any number of genotypes exact
 Two conventions for multiply-adds:
 
 - ``"conventional"``: convolutions and the linear classifier alone;
-- ``"released"``: plus 2 for each element through batch normalisation in evaluation mode, 1 for each output of an average
-  pooling and (window + 1) for each output of an adaptive one; max-pooling is free. This is how the counter that the authors'
-  code calls (thop 0.0.31) counts, and what their limit of 600 M is compared with.
+- ``"released"``: plus 2 for each element through batch normalisation in evaluation mode, 1 for each output of an
+  average pooling and (window + 1) for each output of an adaptive one; max-pooling is free. This is how the counter that
+  the authors' code calls (thop 0.0.31) counts, and what their limit of 600 M is compared with.
 
-The released convention gives Table 5's rows of arch2vec to the printed digit (532.7 M and 579.8 M). For second-order DARTS
-the table repeats 574 M from Liu et al. (2019), whose counter was never published; the released network has 529.9 M
-or 538.2 M. Its parameters agree (3.35 M on CIFAR, 4.72 M on ImageNet).
+The released convention gives Table 5's rows of arch2vec to the printed digit (532.7 M and 579.8 M). For second-order
+DARTS the table repeats 574 M from Liu et al. (2019), whose counter was never published; the released network has
+529.9 M or 538.2 M. Its parameters agree (3.35 M on CIFAR, 4.72 M on ImageNet).
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ MOBILE_LIMIT = 600_000_000
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """A network around a cell: `stem` "cifar" (one 3x3 convolution, 3 x 32 x 32 images) or "imagenet" (three strided 3x3
-    convolutions, 3 x 224 x 224 images), initial `channels`, number of cells `layers`, number of `classes`.
+    """A network around a cell: `stem` "cifar" (one 3x3 convolution, 3 x 32 x 32 images) or "imagenet" (three strided
+    3x3 convolutions, 3 x 224 x 224 images), initial `channels`, number of cells `layers`, number of `classes`.
 
     Raises:
         SettingsError: a field is out of range.
@@ -106,8 +107,8 @@ def in_mobile_setting(edges: Edges, convention: Convention) -> np.ndarray:
     return network_cost(edges, edges, IMAGENET, convention).multiply_adds < MOBILE_LIMIT
 
 
-# A count is a vector: parameters, multiply-adds of convolutions and linear layers, elements through batch normalisation,
-# elements of average pooling.
+# A count is a vector: parameters, multiply-adds of convolutions and linear layers, elements through batch
+# normalisation, operations of average pooling.
 _WEIGHTS = {
     "conventional": np.array([0, 1, 0, 0], dtype=np.int64),
     "released": np.array([0, 1, 2, 1], dtype=np.int64),

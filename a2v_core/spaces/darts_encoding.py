@@ -3,8 +3,8 @@
 Two array forms of M cells:
 
 - :class:`Edges`: what a genotype says, ``ops`` and ``inputs`` uint8 [M, 8];
-- :class:`~a2v_core.cells.Cells` with N = 11 (paper, Appendix A.3): c_{k-2}, c_{k-1}, the two operation nodes of each of the
-  four intermediate nodes (rows 2 + 2j and 3 + 2j belong to node j), output c_k. An edge that reads an
+- :class:`~a2v_core.cells.Cells` with N = 11 (paper, Appendix A.3): c_{k-2}, c_{k-1}, the two operation nodes of each
+  of the four intermediate nodes (rows 2 + 2j and 3 + 2j belong to node j), output c_k. An edge that reads an
   intermediate node comes from both of its operation nodes; all eight operation nodes feed the output.
 """
 
@@ -91,8 +91,7 @@ def appendix_b(cells: Cells) -> np.ndarray:
     1. the first two nodes are c_{k-2} and c_{k-1};
     2. the last node is c_k;
     3. no node but the two inputs lacks a predecessor;
-    4. no node but the output lacks a successor — read for the operation nodes: a genotype may leave c_{k-2} or
-       c_{k-1} unused, and such cells are among those the paper samples;
+    4. no node but the output lacks a successor (the first intermediate node always reads both inputs);
     5. "each intermediate node must contain two edges from the previous nodes" — read as: each of the two operation
        nodes of an intermediate node reads exactly one state (an input, or both operation nodes of one earlier
        intermediate node), and the two states differ. This is what lets a matrix be read back as a genotype;
@@ -107,7 +106,7 @@ def appendix_b(cells: Cells) -> np.ndarray:
             (ops[:, 0] == 0) & (ops[:, 1] == 1),
             ops[:, -1] == OUTPUT,
             present[:, :, 2:].any(1).all(1),
-            present[:, _OPERATION_ROWS, :].any(2).all(1),
+            present[:, :-1, :].any(2).all(1),
             ((states < 2 + NODE_OF_EDGE) & (states != states[:, _PARTNER])).all(1),
             (a <= 1).all((1, 2)) & ~present[:, *np.tril_indices(N_NODES)].any(1),
         ],

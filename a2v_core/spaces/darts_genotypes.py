@@ -75,9 +75,9 @@ class NetworkGenotype(NamedTuple):
 
 
 def parse_genotype(text: str) -> NetworkGenotype:
-    """Read ``Genotype(normal=[('sep_conv_3x3', 1), …], normal_concat=range(2, 6), reduce=[…], reduce_concat=[2, 3, 4, 5])``.
+    """Read ``Genotype(normal=[('sep_conv_3x3', 1), …], normal_concat=range(2, 6), reduce=[…], reduce_concat=…)``.
 
-    The text is parsed, never evaluated.
+    The text is parsed, never evaluated. The nodes concatenated are a range or a list.
 
     Raises:
         SpaceError: the text is not of that form; the message quotes the part that is wrong.

@@ -14,7 +14,14 @@ from a2v_core.errors import SpaceError
 from a2v_core.hashing import HASH_DTYPE, module_hash
 from a2v_core.spaces.base import SearchSpace
 from a2v_core.spaces.checks import require_nodes, require_one_valid
-from a2v_core.spaces.nasbench101_enumeration import INPUT, MAX_EDGES, MAX_VERTICES, OUTPUT, canonical_form, enumerate_cells
+from a2v_core.spaces.nasbench101_enumeration import (
+    INPUT,
+    MAX_EDGES,
+    MAX_VERTICES,
+    OUTPUT,
+    canonical_form,
+    enumerate_cells,
+)
 
 
 class NASBench101(SearchSpace):
@@ -39,7 +46,7 @@ class NASBench101(SearchSpace):
         cells = enumerate_cells()
 
         def build() -> dict[str, np.ndarray]:
-            hashes = module_hash(cells, self.hash_labels)
+            hashes = module_hash(cells, self.hash_labels, progress=True)
             return {"order": np.argsort(hashes).astype(np.int32), "hashes": np.sort(hashes)}
 
         code = code_digest("a2v_core.hashing", "a2v_core.md5", "a2v_core.spaces.nasbench101_enumeration")
@@ -147,7 +154,8 @@ class NASBench101(SearchSpace):
             unknown = [name for name in names if name not in self.vocabulary]
             if unknown:
                 raise SpaceError(f"unknown operation {unknown[0]!r} in {native!r}: use {', '.join(self.vocabulary)}")
-            if not 1 <= len(names) <= n or matrix.shape != (len(names), len(names)) or not np.isin(matrix, (0, 1)).all():
+            square = matrix.shape == (len(names), len(names))
+            if not 1 <= len(names) <= n or not square or not np.isin(matrix, (0, 1)).all():
                 raise SpaceError(f"{native!r} is no {self.name} cell: it needs a square matrix of 0 and 1 and as many "
                                  f"operations as rows, at most {n}")
             cells.adjacency[row, : len(names), : len(names)] = matrix
@@ -179,7 +187,7 @@ def _one_edit_away(cell: Cells) -> Cells:
 
 def _in_topological_order(cells: Cells) -> Cells:
     """The acyclic ones of full cells, their vertices in the order of the longest path from the input."""
-    m, n = cells.ops.shape
+    n = cells.ops.shape[1]
     depth = np.where(cells.ops == PAD, n, 0)
     for _ in range(n):
         depth = np.maximum(depth, ((depth[:, :, None] + 1) * cells.adjacency).max(1))

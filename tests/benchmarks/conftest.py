@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from made_files import CSV, TESTS
 
 from a2v_core.benchmarks import sources, tables
 from a2v_core.paths import DATA_DIR_VARIABLE, MIRROR_VARIABLE
@@ -56,3 +57,11 @@ def mirror():
     if not folder:
         pytest.skip(f"needs the upstream files: set {MIRROR_VARIABLE} to a folder that holds them")
     return Path(folder)
+
+
+@pytest.fixture
+def small_test200(register, resize):
+    """The table nb201_test200 of four cells, ready to be built."""
+    for name in TESTS:
+        register(name, CSV)
+    resize("nb201_test200", 12)

@@ -3,7 +3,7 @@ import json
 
 import numpy as np
 import pytest
-from official_files import delimited, double, evaluation, model_metrics, nasbench_record, only108, tfrecord, varint
+from made_files import delimited, double, evaluation, model_metrics, nasbench_record, only108, tfrecord, varint
 
 from a2v_core.benchmarks.nasbench101_official import final_metrics, message_fields, read_official
 from a2v_core.errors import DataError

@@ -2,7 +2,7 @@ import builtins
 import struct
 
 import pytest
-from official_files import crc32c, masked, tfrecord
+from made_files import crc32c, masked, tfrecord
 
 from a2v_core.benchmarks.tfrecord import masked_crc, read_records
 from a2v_core.errors import DataError, MissingDataError
@@ -60,5 +60,5 @@ def test_a_file_that_cannot_be_read_and_a_missing_package_are_clear_errors(tmp_p
         return original(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(MissingDataError, match="pip install google-crc32c"):
+    with pytest.raises(MissingDataError, match=r"pip install 'a2v_core\[official\]'"):
         masked_crc(b"")

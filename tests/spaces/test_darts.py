@@ -109,7 +109,8 @@ def test_vocabulary_is_that_of_appendix_a3():
 @given(st.lists(genotypes(), max_size=5))
 def test_round_trips(natives):
     cells = SPACE.from_native(natives)
-    assert SPACE.is_valid(cells).all() and SPACE.released_is_valid(cells).all()
+    assert SPACE.is_valid(cells).all()
+    assert SPACE.released_is_valid(cells).all()
     assert SPACE.to_native(cells) == natives
     again = edges_to_cells(cells_to_edges(cells))
     np.testing.assert_array_equal(again.adjacency, cells.adjacency)
@@ -134,7 +135,8 @@ def test_text_form_of_darts_as_published_is_read():
 
 def test_sample_is_unique_valid_and_in_the_mobile_setting():
     cells = SPACE.cells()
-    assert cells.adjacency.shape == (20_000, 11, 11) and cells.ops.shape == (20_000, 11)
+    assert cells.adjacency.shape == (20_000, 11, 11)
+    assert cells.ops.shape == (20_000, 11)
     assert SPACE.is_valid(cells).all()
     assert len(np.unique(SPACE.keys(cells))) == 20_000
     cost = network_cost(SPACE.edges, SPACE.edges, IMAGENET, "released").multiply_adds
@@ -167,7 +169,8 @@ def test_draws_are_uniform():
         pairs = edges.inputs[:, edge & ~1] * 8 + edges.inputs[:, edge | 1]
         kinds, counts = np.unique(pairs, return_counts=True)
         n = (edge // 2 + 2) * (edge // 2 + 1)
-        assert len(kinds) == n and ((counts - m / n) ** 2 / (m / n)).sum() < 2.2 * n + 20
+        assert len(kinds) == n
+        assert ((counts - m / n) ** 2 / (m / n)).sum() < 2.2 * n + 20
     assert (edges.inputs[:, ::2] != edges.inputs[:, 1::2]).all()
 
 
@@ -225,7 +228,8 @@ VIOLATIONS = {
 @pytest.mark.parametrize("violation", VIOLATIONS)
 def test_every_condition_makes_a_cell_invalid(violation):
     cell = SPACE.from_native([BASE])
-    assert SPACE.is_valid(cell).all() and appendix_b(cell).all()
+    assert SPACE.is_valid(cell).all()
+    assert appendix_b(cell).all()
     broken, changes = VIOLATIONS[violation]
     wrong = edited(cell, **changes)
     assert not SPACE.is_valid(wrong)[0]
@@ -261,7 +265,9 @@ def test_decoded_garbage_never_crashes(cells):
     valid = SPACE.is_valid(cells)
     assert (SPACE.released_is_valid(cells) | ~valid).all()
     keys = SPACE.keys(cells)
-    assert keys.dtype == "S8" and (keys == SPACE.keys(cells)).all() and len(keys) == len(cells)
+    assert keys.dtype == "S8"
+    assert (keys == SPACE.keys(cells)).all()
+    assert len(keys) == len(cells)
     assert len(SPACE.released_keys(cells)) == len(cells)
     if valid.any():
         again = SPACE.from_native(SPACE.to_native(cells[valid]))
@@ -270,21 +276,21 @@ def test_decoded_garbage_never_crashes(cells):
 
 @settings(deadline=None)
 @given(genotypes(), st.data())
-def test_near_misses_are_valid_only_as_genotypes(native, data):
+def test_near_misses_keep_the_key_only_if_isomorphic(native, data):
     cell = SPACE.from_native([native])
     flips = data.draw(st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10)), min_size=1, max_size=3, unique=True))
     changed = edited(cell, adjacency=[(i, j, 1 - cell.adjacency[0, i, j]) for i, j in flips])
     if SPACE.is_valid(changed)[0]:
         assert SPACE.from_native(SPACE.to_native(changed)).digest() == changed.digest()
-    else:
-        assert SPACE.keys(changed)[0] != SPACE.keys(cell)[0]
+    assert (SPACE.keys(changed)[0] == SPACE.keys(cell)[0]) == isomorphic(changed, cell)
 
 
 @settings(deadline=None)
 @given(garbage(largest=255))
 def test_codes_beyond_the_vocabulary_are_invalid_and_have_keys(cells):
     beyond = (cells.ops > 10).any(1)
-    assert not SPACE.is_valid(cells)[beyond].any() and not SPACE.released_is_valid(cells)[beyond].any()
+    assert not SPACE.is_valid(cells)[beyond].any()
+    assert not SPACE.released_is_valid(cells)[beyond].any()
     assert len(SPACE.keys(cells)) == len(SPACE.released_keys(cells)) == len(cells)
 
 
@@ -354,15 +360,18 @@ def test_a_node_read_twice_is_not_two_equal_nodes_read_once():
 def test_edges_of_unread_nodes_are_one_multiset():
     """Nodes 2 and 3 feed the output alone, so the graph does not say which of their edges are paired."""
     head = (("sep_conv_3x3", 0), ("none", 1), ("skip_connect", 1), ("none", 2))
-    a = SPACE.from_native([Genotype((*head, ("none", 0), ("skip_connect", 1), ("sep_conv_3x3", 0), ("avg_pool_3x3", 3)))])
-    b = SPACE.from_native([Genotype((*head, ("sep_conv_3x3", 0), ("skip_connect", 1), ("none", 0), ("avg_pool_3x3", 3)))])
-    assert isomorphic(a, b) and SPACE.keys(a)[0] == SPACE.keys(b)[0]
+    skip, pool, zero, conv = ("skip_connect", 1), ("avg_pool_3x3", 3), ("none", 0), ("sep_conv_3x3", 0)
+    a = SPACE.from_native([Genotype((*head, zero, skip, conv, pool))])
+    b = SPACE.from_native([Genotype((*head, conv, skip, zero, pool))])
+    assert isomorphic(a, b)
+    assert SPACE.keys(a)[0] == SPACE.keys(b)[0]
 
 
 def test_released_keys_see_the_matrices_as_they_are():
     cells = SPACE.cells()[:200]
     keys = SPACE.released_keys(cells)
-    assert keys.dtype == "S32" and len(np.unique(keys)) == 200
+    assert keys.dtype == "S32"
+    assert len(np.unique(keys)) == 200
     rng = np.random.default_rng(0)
     shuffled = joined([relabelled(cells[i], any_order(cells[i], rng)) for i in range(200)])
     np.testing.assert_array_equal(SPACE.released_keys(shuffled), keys)
@@ -388,7 +397,8 @@ def test_neighbours_are_all_single_edits(native):
     keys = SPACE.keys(SPACE.from_native(edits))
     own = SPACE.keys(cell)[0]
     assert set(SPACE.keys(found)) == set(keys[small]) - {own}
-    assert len(np.unique(SPACE.keys(found))) == len(found) and SPACE.is_valid(found).all()
+    assert len(np.unique(SPACE.keys(found))) == len(found)
+    assert SPACE.is_valid(found).all()
     for i in range(0, len(found), 7):
         assert own in SPACE.keys(SPACE.neighbours(found[i]))
 
@@ -428,7 +438,7 @@ GOOD = str(BASE)
         (GOOD.replace("('sep_conv_5x5', 2)", "'sep_conv_5x5'"), "normal: a genotype is 8 .operation, input. pairs"),
         (GOOD.replace("('sep_conv_5x5', 2)", "open('x')"), "normal=.*only literal values are read"),
         (GOOD.replace("normal=[", "normal=3 or ["), "only literal values"),
-        (GOOD.replace("normal_concat=range(2, 6)", "normal_concat=range(3, 6)"), r"normal_concat=range\(3, 6\): the output"),
+        (GOOD.replace("normal_concat=range(2", "normal_concat=range(3"), r"normal_concat=range\(3, 6\): the output"),
         (GOOD.replace("reduce_concat=range(2, 6)", "reduce_concat=[2, 4]"), r"reduce_concat=\[2, 4\]: the output"),
         (GOOD.replace("reduce_concat=range(2, 6)", "reduce_concat=6"), "reduce_concat=6: a list of node numbers"),
         (str(DARTS_SECOND_ORDER), "normal and reduction cell differ"),

@@ -1,0 +1,274 @@
+"""Figures and tables of the Table 1 page, from the tidy tables of :mod:`a2v_core.table1_plan`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from a2v_core.models.autoencoder import term_weights
+from a2v_core.plotting import COLOURS, SERIES, plot_intervals
+from a2v_core.recipes import PretrainingSettings
+from a2v_core.results import Page
+from a2v_core.spaces import get_space
+from a2v_core.stats import Estimate, expected_uniqueness, paired_difference, t_interval, unpaired_difference
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+METHOD_NAMES = {"gae": "GAE", "vgae": "VGAE", "arch2vec_without_kl": "arch2vec w/o KL", "arch2vec": "arch2vec"}
+SPACE_NAMES = {"nasbench101": "NAS-Bench-101", "nasbench201": "NAS-Bench-201", "darts": "DARTS"}
+METRICS = ("accuracy", "validity", "uniqueness")
+#: What each one-factor arm changes, in words, by its label.
+FACTOR_NAMES = {
+    "arch2vec-released-eval_after_first_epoch=False": "training mode throughout",
+    "arch2vec-released-operations=softmax": "softmax, not sigmoids",
+    "arch2vec-released-adjacency=full": "all N×N edges, not the upper triangle",
+    "arch2vec-released-kl_divided_again=False": "KL not divided again (× 256)",
+    "arch2vec-released-reduction=graph": "loss summed over a graph, not averaged",
+    "arch2vec-released-dropout=0.0": "no dropout",
+    "arch2vec-released-reshuffle=True": "new order each epoch",
+    "arch2vec-released-split=random": "random held-out cells",
+    "arch2vec-released-hidden=128x128x128x128x16": "fifth layer of width 16",
+}
+
+
+def estimate(values: pd.Series | np.ndarray) -> Estimate:
+    """Mean over seeds with Student's t interval; a single seed has an interval of width zero and n = 1."""
+    runs = np.asarray(values, dtype=float)
+    return t_interval(runs) if len(runs) > 1 else Estimate(float(runs[0]), float(runs[0]), float(runs[0]), 1)
+
+
+def select(frame: pd.DataFrame, **equal: str) -> pd.DataFrame:
+    """Rows whose columns equal the given values."""
+    for column, value in equal.items():
+        frame = frame[frame[column] == value]
+    return frame
+
+
+def main_table(frame: pd.DataFrame, paper: dict[str, float], recipe: str = "released") -> pd.DataFrame:
+    """Table 1 with our mean and interval under both definitions beside the paper's value; percent.
+
+    Args:
+        frame: :func:`a2v_core.table1_plan.metrics`.
+        paper: the paper's value by identity ``table1/<space>/<method>/<metric>``.
+        recipe: which recipe's models.
+    """
+    rows = []
+    for space, space_name in SPACE_NAMES.items():
+        for method, method_name in METHOD_NAMES.items():
+            label = f"{method}-{recipe}"
+            for metric in METRICS:
+                chosen = select(frame, space=space, label=label, metric=metric)
+                if chosen.empty:
+                    continue
+                exact, released = (show(estimate(select(chosen, definition=d)["value"])) for d in ("exact", "released"))
+                rows.append({"space": space_name, "method": method_name, "metric": metric, "exact": exact,
+                             "as released code counts": released,
+                             "paper": f"{paper[f'table1/{space}/{method}/{metric}']:.2f}"})
+    table = pd.DataFrame(rows)
+    return table.pivot(index=["space", "method"], columns="metric", values=["paper", "exact", "as released code counts"]
+                       ).swaplevel(axis=1).reindex(columns=pd.MultiIndex.from_product(
+                           [METRICS, ["paper", "exact", "as released code counts"]])).reindex(
+                               pd.MultiIndex.from_product([SPACE_NAMES.values(), METHOD_NAMES.values()]))
+
+
+def show(found: Estimate) -> str:
+    """``mean [low, high]`` clipped to percentages, or the mean alone where there is one run."""
+    if found.n == 1:
+        return f"{found.value:.2f}"
+    return f"{found.value:.2f} [{max(found.low, 0):.2f}, {min(found.high, 100):.2f}]"
+
+
+def plot_main(frame: pd.DataFrame, paper: dict[str, float], recipe: str = "released") -> Figure:
+    """One panel a space and metric: the paper's value, ours exact and as the released code counts, by method."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(3, 3, figsize=(10, 7.2), sharex=True, sharey=True)
+    for row, (space, space_name) in zip(axes, SPACE_NAMES.items(), strict=True):
+        for ax, metric in zip(row, METRICS, strict=True):
+            series: dict[str, dict[str, Estimate]] = {"exact": {}, "as released code counts": {}}
+            for method, name in METHOD_NAMES.items():
+                chosen = select(frame, space=space, label=f"{method}-{recipe}", metric=metric)
+                for definition, key in (("exact", "exact"), ("released", "as released code counts")):
+                    series[key][name] = clipped(estimate(select(chosen, definition=definition)["value"]))
+            plot_intervals(series, {name: paper[f"table1/{space}/{method}/{metric}"]
+                                    for method, name in METHOD_NAMES.items()}, ax=ax)
+            ax.get_legend().remove()
+            ax.set(xlim=(-4, 104), title=f"{space_name}: {metric}")
+    for ax in axes[-1]:
+        ax.set_xlabel("percent")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def clipped(found: Estimate) -> Estimate:
+    """The estimate with its interval cut to [0, 100] percent."""
+    return found._replace(low=max(found.low, 0.0), high=min(found.high, 100.0))
+
+
+def plot_recipes(frame: pd.DataFrame, paper: dict[str, float]) -> Figure:
+    """arch2vec by the three recipes, exact definitions, beside the paper's value."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharex=True, sharey=True)
+    for ax, metric in zip(axes, METRICS, strict=True):
+        series = {}
+        for recipe in ("released", "paper", "corrected"):
+            chosen = select(frame, label=f"arch2vec-{recipe}", metric=metric, definition="exact")
+            series[recipe] = {name: clipped(estimate(select(chosen, space=space)["value"]))
+                              for space, name in SPACE_NAMES.items()}
+        plot_intervals(series, {name: paper[f"table1/{space}/arch2vec/{metric}"]
+                                for space, name in SPACE_NAMES.items()}, ax=ax)
+        ax.get_legend().remove()
+        ax.set(xlim=(-4, 104), title=metric, xlabel="percent")
+    handles, labels = axes[0].get_legend_handles_labels()
+    names = [{"paper": "recipe paper"}.get(label, f"recipe {label}") for label in labels]
+    names[labels[::-1].index("paper") if labels[0] == "paper" else 0] = "value printed in the paper"
+    figure.legend(handles, names, loc="outside lower center", ncols=4)
+    return figure
+
+
+def plot_curves(curves: pd.DataFrame) -> Figure:
+    """Exact accuracy, validity and uniqueness after each epoch: the four methods as released, arch2vec by the others."""
+    import matplotlib.pyplot as plt
+
+    arms = {**{f"{method}-released": f"{name}" for method, name in METHOD_NAMES.items()},
+            "arch2vec-paper": "arch2vec, recipe paper", "arch2vec-corrected": "arch2vec, recipe corrected"}
+    figure, axes = plt.subplots(3, 3, figsize=(10, 7.6), sharex="row", sharey=True)
+    for row, (space, space_name) in zip(axes, SPACE_NAMES.items(), strict=True):
+        for ax, metric in zip(row, METRICS, strict=True):
+            for (label, name), (colour, marker) in zip(arms.items(), SERIES, strict=True):
+                by_epoch = select(curves, space=space, label=label).groupby("epoch")[metric]
+                mean = 100 * by_epoch.mean()
+                ax.plot(mean.index, mean, color=colour, marker=marker, markersize=4, label=name)
+                ax.fill_between(mean.index, 100 * by_epoch.min(), 100 * by_epoch.max(), color=colour, alpha=0.15)
+            ax.axvspan(0.5, 1.5, color=COLOURS["grey"], alpha=0.12, linewidth=0)
+            ax.set(title=f"{space_name}: {metric}", ylim=(-4, 104))
+        row[0].set_ylabel("percent")
+    for ax in axes[-1]:
+        ax.set_xlabel("epoch")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def factor_effects(frame: pd.DataFrame, space: str, reference: str = "arch2vec-released") -> pd.DataFrame:
+    """Change of each exact metric when one setting is changed, in percentage points, with t intervals.
+
+    Differences are paired by seed where the held-out cells are the same, and Welch's where they are not.
+    Columns: factor, metric, value, low, high, n.
+    """
+    rows = []
+    for label, name in FACTOR_NAMES.items():
+        for metric in METRICS:
+            changed, base = (select(frame, space=space, label=x, metric=metric, definition="exact").sort_values("seed")
+                             for x in (label, reference))
+            if changed.empty or len(base) < 2:
+                continue
+            paired = "split" not in label and list(changed["seed"]) == list(base["seed"])
+            difference = (paired_difference if paired else unpaired_difference)(changed["value"].to_numpy(),
+                                                                                base["value"].to_numpy())
+            rows.append({"factor": name, "metric": metric, **difference._asdict()})
+    return pd.DataFrame(rows, columns=["factor", "metric", *Estimate._fields])
+
+
+def plot_factors(effects: pd.DataFrame) -> Figure:
+    """The effects of :func:`factor_effects`, one panel a metric."""
+    import matplotlib.pyplot as plt
+
+    names = list(dict.fromkeys(effects["factor"]))
+    figure, axes = plt.subplots(1, 3, figsize=(10, 1.2 + 0.34 * len(names)), sharey=True)
+    for ax, metric in zip(axes, METRICS, strict=True):
+        chosen = select(effects, metric=metric).set_index("factor")
+        plot_intervals({"effect": {name: Estimate(*chosen.loc[name, list(Estimate._fields)]) for name in names}}, ax=ax)
+        ax.get_legend().remove()
+        ax.axvline(0, color=COLOURS["black"], linewidth=0.8)
+        ax.set(title=metric, xlabel="percentage points")
+    return figure
+
+
+def ceilings(records: list[dict], space: str, n_cells: int) -> pd.DataFrame:
+    """Uniqueness (exact, percent) beside its ceiling: what uniform draws from the whole space would give in expectation
+    for the same number of valid draws. Means over seeds, one row an arm."""
+    rows = []
+    for record in records:
+        drawn = record["generation"]["encoded"]
+        if record["arm"]["space"] == space and not record["arm"]["changes"] and drawn["n_valid"]:
+            rows.append({"arm": record["arm"]["label"], "valid draws": drawn["n_valid"],
+                         "distinct": drawn["n_distinct"], "uniqueness": 100 * drawn["uniqueness"],
+                         "ceiling": 100 * expected_uniqueness(drawn["n_valid"], n_cells)})
+    columns = ["valid draws", "distinct", "uniqueness", "ceiling"]
+    return pd.DataFrame(rows, columns=["arm", *columns]).groupby("arm", sort=False)[columns].mean()
+
+
+#: Arms of the section on the weight of the KL term, by what they are called there.
+KL_ARMS = {
+    "arch2vec-paper": "arch2vec, weight 1 (Eq. 5)", "arch2vec-paper-beta=0.3": "arch2vec, weight 0.3",
+    "arch2vec-paper-beta=0.05": "arch2vec, weight 0.05", "arch2vec-paper-beta=0.005": "arch2vec, weight 0.005",
+    "arch2vec-paper-beta=0.0": "arch2vec, sampled, weight 0", "arch2vec_without_kl-paper": "arch2vec w/o KL",
+    "gae-paper": "GAE", "vgae-paper": "VGAE, weight 1",
+}
+DEFINITION_NAMES = {
+    ("accuracy", "exact"): "whole cells", ("accuracy", "released_operations"): "right operations, by node",
+    ("accuracy", "released_edges"): "right edges, by entry", ("validity", "exact"): "member of the space",
+    ("validity", "released"): "the released code's test and placement",
+    ("validity", "exact_common_scaling"): "member of the space, common scaling",
+    ("uniqueness", "exact"): "different cells", ("uniqueness", "unpruned_hash"): "different hashes, unpruned",
+    ("uniqueness", "released"): "different hashes of the released code's valid draws",
+    ("uniqueness", "exact_common_scaling"): "different cells, common scaling",
+}
+
+
+def arms_table(frame: pd.DataFrame, space: str, arms: dict[str, str]) -> pd.DataFrame:
+    """The exact measures of the named arms that were run, one row an arm: mean and interval, percent."""
+    rows = {name: {metric: show(estimate(chosen["value"])) for metric in METRICS
+                   if not (chosen := select(frame, space=space, label=label, metric=metric, definition="exact")).empty}
+            for label, name in arms.items()}
+    return pd.DataFrame.from_dict({name: row for name, row in rows.items() if row}, orient="index", columns=METRICS)
+
+
+def definitions_table(frame: pd.DataFrame, label: str = "arch2vec-released") -> pd.DataFrame:
+    """One arm under every reading of the three measures, a column a space: mean and interval, percent."""
+    table = {(metric, name): {space_name: show(estimate(chosen["value"])) for space, space_name in SPACE_NAMES.items()
+                              if not (chosen := select(frame, space=space, label=label, metric=metric,
+                                                       definition=definition)).empty}
+             for (metric, definition), name in DEFINITION_NAMES.items()}
+    return pd.DataFrame.from_dict(table, orient="index")
+
+
+def last_epoch_gain(records: list[dict], space: str, label: str = "arch2vec-released") -> Estimate:
+    """Percent of the training loss that the last epoch removes: 100 (loss before - loss after) / loss before, the loss
+    weighed as the settings say; mean over seeds."""
+    gains = []
+    for record in records:
+        if record["arm"]["space"] == space and record["arm"]["label"] == label:
+            training = record["training"]
+            settings = PretrainingSettings(**training["settings"])
+            weights = term_weights(settings, get_space(space).n_nodes, training["n_operations"], settings.batch_size)
+            before, after = (sum(w * entry[term] for w, term in
+                                 zip(weights, ("operations", "adjacency", "kl"), strict=True))
+                             for entry in training["history"][-2:])
+            gains.append(100 * (before - after) / before)
+    return estimate(np.array(gains))
+
+
+def record_values(page: Page, frame: pd.DataFrame) -> None:
+    """Put the measures of the main arms on the page: ``table1/<space>/<method>/<metric>`` by recipe and definition."""
+    main = frame[[label == f"{method}-{recipe}" for label, method, recipe
+                  in zip(frame["label"], frame["method"], frame["recipe"], strict=True)]]
+    for (space, method, metric, recipe, definition), group in main.groupby(
+            ["space", "method", "metric", "recipe", "definition"]):
+        found = clipped(estimate(group["value"]))
+        ends = {"low": found.low, "high": found.high} if found.n > 1 else {}
+        page.add(f"table1/{space}/{method}/{metric}", found.value, **ends, n=found.n, unit="%", recipe=recipe,
+                 definition=definition)
+
+
+def cost_table(records: list[dict]) -> pd.DataFrame:
+    """Wall time of training one model on one thread, minutes, by space and arm of the main table (seeds that were trained
+    side by side share their time equally)."""
+    rows = [{"space": SPACE_NAMES[r["arm"]["space"]], "arm": r["arm"]["label"],
+             "minutes": r["training"]["seconds_of_stack"] / len(r["training"]["stacked_seeds"]) / 60}
+            for r in records if not r["arm"]["changes"]]
+    return pd.DataFrame(rows).pivot_table(index="arm", columns="space", values="minutes", sort=False).round(2)

@@ -1,0 +1,131 @@
+"""How much of Table 1 each profile computes, and its records as one tidy table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from a2v_core.artifacts import ArtifactStore
+from a2v_core.cells import Cells
+from a2v_core.errors import SettingsError
+from a2v_core.generation import N_DRAWS
+from a2v_core.parallel import run_tasks
+from a2v_core.spaces import get_space
+from a2v_core.table1 import Arm, factor_arms, main_arms, run_arm
+
+SPACES = ("nasbench101", "nasbench201", "darts")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Size of the study.
+
+    Attributes:
+        n_cells: random cells of each space, None for all of them.
+        epochs: None for §4's numbers.
+        draws: random latents decoded for validity and uniqueness.
+        seeds: number of seeds by space.
+        factor_labels: which of :func:`a2v_core.table1.factor_arms` run, None for all.
+    """
+
+    n_cells: int | None
+    epochs: int | None
+    draws: int
+    seeds: dict[str, int]
+    factor_labels: tuple[str, ...] | None
+
+
+PLANS = {
+    "smoke": Plan(400, 2, 300, dict.fromkeys(SPACES, 2), ("arch2vec-released-eval_after_first_epoch=False",)),
+    "quick": Plan(5000, 6, 3000, dict.fromkeys(SPACES, 2), None),
+    "full": Plan(None, None, N_DRAWS, {"nasbench101": 3, "nasbench201": 5, "darts": 3}, None),
+}
+#: The one-factor experiments run where a model trains in a minute.
+FACTOR_SPACE = "nasbench201"
+
+
+def plan(profile: str) -> Plan:
+    """The plan of a profile. Raises SettingsError for an unknown one."""
+    if profile not in PLANS:
+        raise SettingsError(f"unknown profile {profile!r}: choose one of {', '.join(PLANS)}")
+    return PLANS[profile]
+
+
+def study_cells(space: str, n_cells: int | None) -> Cells:
+    """All cells of a space, or `n_cells` random ones in the order of the space."""
+    cells = get_space(space).cells()
+    if n_cells is None or n_cells >= len(cells):
+        return cells
+    return cells[np.sort(np.random.default_rng(0).choice(len(cells), n_cells, replace=False))]
+
+
+def planned_arms(profile: str) -> list[Arm]:
+    """Every arm that the profile computes."""
+    labels = plan(profile).factor_labels
+    factors = [arm for arm in factor_arms(FACTOR_SPACE) if labels is None or arm.label in labels]
+    return [*(arm for space in SPACES for arm in main_arms(space)), *factors]
+
+
+def run_plan(profile: str, *, seed: int = 0, device: str = "auto", data_dir: str = "", scheduler: str = "",
+             arms: Sequence[Arm] | None = None) -> list[dict[str, Any]]:
+    """Records of all arms and seeds of a profile (see :func:`a2v_core.table1.run_arm`), computed where missing.
+
+    Args:
+        profile: ``smoke``, ``quick`` or ``full``.
+        seed: the first seed; the others follow.
+        device, scheduler: where to compute.
+        data_dir: the data folder; empty for the default one.
+        arms: compute these in place of all.
+    """
+    chosen = planned_arms(profile) if arms is None else arms
+    tasks = [{"arm": arm, "profile": profile, "seed": seed, "device": device, "data_dir": data_dir} for arm in chosen]
+    n_jobs = 1 if profile == "smoke" or device.startswith("cuda") else None
+    results = run_tasks(run_planned_arm, tasks, scheduler=scheduler, n_jobs=n_jobs, description="models of Table 1")
+    return [record for records in results for record in records]
+
+
+def run_planned_arm(arm: Arm, profile: str, seed: int, device: str, data_dir: str) -> list[dict[str, Any]]:
+    """Records of one arm at the size of a profile."""
+    size = plan(profile)
+    return run_arm(arm, get_space(arm.space), study_cells(arm.space, size.n_cells),
+                   range(seed, seed + size.seeds[arm.space]), store=ArtifactStore(data_dir), epochs=size.epochs,
+                   draws=size.draws, device=device, progress=False)
+
+
+def metrics(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """One row a record, metric and definition: columns space, recipe, method, label, seed, metric, definition,
+    value (percent).
+
+    ``exact`` places the draws by the encoded training cells, as Appendix B says; ``released`` by what the last epoch
+    collected, as the released code does.
+    """
+    rows = []
+    for record in records:
+        base = {k: record["arm"][k] for k in ("space", "recipe", "method", "label")} | {"seed": record["seed"]}
+        recovered, drawn = record["reconstruction"], record["generation"]
+        for metric, definition, value in (
+            ("accuracy", "exact", recovered["exact"]), ("accuracy", "released", recovered["released"]),
+            ("accuracy", "released_operations", recovered["operations"]),
+            ("accuracy", "released_edges", recovered["edges"]),
+            ("validity", "exact", drawn["encoded"]["validity"]),
+            ("validity", "released", drawn["collected"]["released_validity"]),
+            ("validity", "exact_common_scaling", drawn["common"]["validity"]),
+            ("uniqueness", "exact", drawn["encoded"]["uniqueness"]),
+            ("uniqueness", "unpruned_hash", drawn["encoded"]["unpruned_uniqueness"]),
+            ("uniqueness", "released", drawn["collected"]["released_uniqueness"]),
+            ("uniqueness", "exact_common_scaling", drawn["common"]["uniqueness"]),
+        ):
+            rows.append(base | {"metric": metric, "definition": definition, "value": 100 * value})
+    return pd.DataFrame(rows)
+
+
+def curves(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """One row a record and epoch: space, recipe, method, label, seed, epoch, train_mode, the loss terms per graph, and
+    the measures of the epoch (fractions)."""
+    return pd.DataFrame([{k: record["arm"][k] for k in ("space", "recipe", "method", "label")}
+                         | {"seed": record["seed"]} | entry
+                         for record in records for entry in record["training"]["history"]])
