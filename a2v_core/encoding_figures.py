@@ -9,7 +9,8 @@ import numpy as np
 
 from a2v_core.cells import PAD, Cells
 from a2v_core.errors import SettingsError
-from a2v_core.plotting import COLOURS, SHORT_NAMES, draw_cell
+from a2v_core.identifiability import Classes, Distances
+from a2v_core.plotting import COLOURS, SEQUENTIAL, SERIES, SHORT_NAMES, draw_cell
 from a2v_core.spaces.base import SearchSpace
 from a2v_core.spaces.darts_genotypes import Genotype
 from a2v_core.spaces.nasbench201 import SOURCES
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 LabelledEdge = tuple[str, str, str]
 
 _NASBENCH201_PLACES = {"0": (0.0, 0.0), "1": (2.0, 2.2), "2": (2.0, 0.8), "3": (4.0, 0.0)}
-_DARTS_PLACES = {"k-2": (0.0, 1.2), "k-1": (0.0, -1.2), "0": (1.9, 2.0), "1": (3.5, -1.9), "2": (4.7, 0.4), "3": (6.3, -0.4),
-                 "out": (8.0, 0.0)}
+# Off every straight line between two other states.
+_DARTS_PLACES = {"k-2": (0.0, 1.2), "k-1": (0.0, -1.2), "0": (1.9, 2.0), "1": (3.5, -1.9), "2": (4.3, -0.1),
+                 "3": (6.2, 1.3), "out": (8.0, 0.0)}
 
 
 def encoding_figure(space: SearchSpace, cell: Cells) -> Figure:
@@ -120,6 +122,71 @@ def draw_operations_on_edges(edges: Sequence[LabelledEdge], title: str = "", ax:
     ax.set_title(title, fontsize=9)
     ax.set_axis_off()
     return ax
+
+
+def plot_class_sizes(spaces: Mapping[str, Classes], ax: Axes | None = None) -> Axes:
+    """Share of the cells of each space by the size of their class.
+
+    Args:
+        spaces: name → classes; at most as many as :data:`~a2v_core.plotting.SERIES`.
+        ax: where to draw; a new figure otherwise.
+    """
+    import matplotlib.pyplot as plt
+
+    ax = plt.subplots()[1] if ax is None else ax
+    largest = max(classes.largest for classes in spaces.values())
+    width = 0.8 / len(spaces)
+    hatches = ("", "//", "..", "xx", "--", "++")
+    for i, (name, classes) in enumerate(spaces.items()):
+        sizes = classes.sizes
+        share = 100 * np.bincount(sizes, sizes, largest + 1)[1:] / sizes.sum()
+        bars = ax.bar(np.arange(1, largest + 1) + (i - (len(spaces) - 1) / 2) * width, share, width, label=name,
+                      color=SERIES[i][0], hatch=hatches[i], edgecolor="#FFFFFF")
+        ax.bar_label(bars, [f"{value:.0f}" if value >= 0.5 else "" for value in share], fontsize=9)
+    ax.set_xticks(range(1, largest + 1))
+    ax.set(xlabel="cells that are one undirected graph", ylabel="share of all cells (%)")
+    ax.grid(axis="x", visible=False)
+    ax.legend()
+    return ax
+
+
+def plot_partners(classes: Classes, values: np.ndarray, lowest: float, ax: Axes | None = None) -> Axes:
+    """Value of each cell against that of the first cell of its class, pairs with both above `lowest`."""
+    import matplotlib.pyplot as plt
+
+    ax = plt.subplots(figsize=(4.6, 4.0))[1] if ax is None else ax
+    order = np.argsort(classes.labels, kind="stable")
+    first = order[np.searchsorted(classes.labels[order], classes.labels)]
+    shown = (first != np.arange(len(first))) & (values > lowest) & (values[first] > lowest)
+    bins = ax.hexbin(values[first][shown], values[shown], gridsize=45, bins="log", cmap=SEQUENTIAL, mincnt=1)
+    ax.figure.colorbar(bins, ax=ax, label="pairs of cells")
+    ax.axline((lowest, lowest), slope=1, color=COLOURS["vermilion"], linewidth=1, linestyle="--")
+    ax.set(xlabel="test accuracy of one cell (%)", ylabel="of another with the same undirected graph (%)")
+    return ax
+
+
+def plot_distances(models: Mapping[str, Distances]) -> Figure:
+    """Distances between embeddings inside classes and between them, one panel a model, on a logarithmic axis.
+
+    Distances of zero, to the bit, are drawn at the left edge.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(len(models), 1, sharex=True, figsize=(6.4, 0.6 + 1.7 * len(models)), squeeze=False)
+    positive = [d[d > 0] for distances in models.values() for d in (distances.inside, distances.between)]
+    low = min(float(d.min()) for d in positive if len(d)) / 2
+    edges = np.geomspace(low, max(float(d.max()) for d in positive if len(d)) * 1.01, 60)
+    for ax, (name, distances) in zip(axes[:, 0], models.items(), strict=True):
+        for d, label, (colour, _), filled in ((distances.inside, "equal as undirected graphs", SERIES[3], True),
+                                             (distances.between, "different", SERIES[0], False)):
+            if len(d):
+                ax.hist(np.maximum(d, low), edges, weights=np.full(len(d), 100 / len(d)), color=colour, label=label,
+                        histtype="stepfilled" if filled else "step", linewidth=1.8, alpha=0.75 if filled else 1)
+        ax.set(xscale="log", ylabel="pairs (%)")
+        ax.set_title(name, fontsize=10, loc="left")
+    axes[0, 0].legend()
+    axes[-1, 0].set_xlabel("L2 distance of two embeddings")
+    return figure
 
 
 def _size(places: Mapping[str, tuple[float, float]]) -> tuple[float, float]:

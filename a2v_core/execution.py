@@ -203,7 +203,8 @@ def _tidy_output(output: NotebookNode, replacements: Mapping[str, str]) -> Noteb
 
 
 def _without_progress(text: str) -> str:
-    lines = (part for line in text.split("\n") for part in line.split("\r"))
+    # Bars below one another move the cursor between them.
+    lines = (part for line in text.replace("\x1b[A", "").split("\n") for part in line.split("\r"))
     return "\n".join(line for line in lines if not _PROGRESS.search(line))
 
 

@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from a2v_core.cells import PAD, Cells
 from a2v_core.errors import SpaceError

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from a2v_core.errors import SettingsError
 

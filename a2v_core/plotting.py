@@ -50,9 +50,9 @@ _UNCHANGED = {"facecolor": "#FFFFFF", "edgecolor": "#444444", "linewidth": 1.0}
 
 def use_style() -> None:
     """Apply the style to all later figures of this process, and vector graphics (SVG) in a notebook."""
-    import matplotlib as mpl
+    import seaborn as sns
 
-    mpl.rcParams.update({**_STYLE, "axes.prop_cycle": mpl.cycler(color=[colour for colour, _ in SERIES])})
+    sns.set_theme(context="notebook", style="whitegrid", palette=[colour for colour, _ in SERIES], rc=_STYLE)
     from IPython import get_ipython
 
     if get_ipython() is not None:

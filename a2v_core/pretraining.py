@@ -1,4 +1,4 @@
-"""Pre-trained models on disk: trained once, found again by settings, seed, data and code; embeddings of whole spaces."""
+"""Pre-trained models on disk, found again by settings, seed, data and code; embeddings of whole spaces."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from a2v_core.artifacts import ArtifactStore, artifact_key, code_digest
 from a2v_core.cells import Cells
@@ -97,7 +97,8 @@ def pretrain(cells: Cells, n_operations: int, settings: PretrainingSettings, see
                       "versions": {"python": platform.python_version(), "torch": torch.__version__},
                       "history": [_of_seed(entry, i) for entry in state.history]}
             tensors = {**model.state_dict(i), "latent_mean": state.latent_mean[i], "latent_std": state.latent_std[i]}
-            content = save_tensors({k: v.cpu().contiguous() for k, v in tensors.items()}, {"record": json.dumps(record)})
+            tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+            content = save_tensors(tensors, {"record": json.dumps(record)})
             store.save_bytes(_KIND, keys[seed], ".safetensors", content)
             found[seed] = _load(store, keys[seed], n_operations, settings, device)
         store.remove("checkpoints", group)
@@ -153,7 +154,8 @@ def _load(store: ArtifactStore, key: str, n_operations: int, settings: Pretraini
         model = StackedAutoencoder(n_operations, settings, [record["seed"]], where)
         model.load_state_dicts([tensors])
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise ArtifactError(f"the stored model {key} is damaged ({error}): delete it, it will be trained again") from error
+        raise ArtifactError(f"the stored model {key} is damaged ({error}): delete it, "
+                            "it will be trained again") from error
     return Pretrained(model, latent_mean, latent_std, record, key)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
-import os
 import platform
 import re
 import resource
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from a2v_core.artifacts import code_digest
+from a2v_core.parallel import available_processors
 
 #: Distributions whose versions can move a number.
 DISTRIBUTIONS = ("a2v_core", "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "torch", "dgl", "networkx",
@@ -61,8 +61,7 @@ def machine() -> dict[str, Any]:
                 break
     except OSError:
         pass
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"processor": name, "cores": cores, "system": platform.system()}
+    return {"processor": name, "cores": available_processors(), "system": platform.system()}
 
 
 class Cost:

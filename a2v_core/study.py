@@ -245,9 +245,10 @@ def _stamp(content: Mapping[str, Any]) -> Any:
     origin = content["provenance"]
     commit = f"commit `{origin['commit'][:10]}`" if origin["commit"] else "no commit (outside git)"
     changes = ", with uncommitted changes" if origin["dirty"] else ""
+    cores = origin["machine"]["cores"]
     given = "".join(f", `{name}={json.dumps(value)}`" for name, value in origin["parameters"].items())
     text = (f"*Computed at profile* **{content['profile']}**{given}; {commit}{changes}; {origin['wall_seconds']:.0f} s "
-            f"({origin['processor_seconds']:.0f} s of processor time, {origin['machine']['cores']} cores, "
+            f"({origin['processor_seconds']:.0f} s of processor time, {cores} core{'s' * (cores != 1)}, "
             f"peak {origin['peak_memory_mb']} MB).")
     return nbformat.v4.new_markdown_cell(text, id="provenance")
 

@@ -24,8 +24,8 @@ METRICS = ("accuracy", "validity", "uniqueness")
 FACTOR_NAMES = {
     "arch2vec-released-eval_after_first_epoch=False": "training mode throughout",
     "arch2vec-released-operations=softmax": "softmax, not sigmoids",
-    "arch2vec-released-adjacency=full": "all N×N edges, not the upper triangle",
-    "arch2vec-released-kl_divided_again=False": "KL not divided again (× 256)",
+    "arch2vec-released-adjacency=full": "all N x N edges, not the upper triangle",
+    "arch2vec-released-kl_divided_again=False": "KL not divided again (x 256)",
     "arch2vec-released-reduction=graph": "loss summed over a graph, not averaged",
     "arch2vec-released-dropout=0.0": "no dropout",
     "arch2vec-released-reshuffle=True": "new order each epoch",
@@ -131,7 +131,7 @@ def plot_recipes(frame: pd.DataFrame, paper: dict[str, float]) -> Figure:
 
 
 def plot_curves(curves: pd.DataFrame) -> Figure:
-    """Exact accuracy, validity and uniqueness after each epoch: the four methods as released, arch2vec by the others."""
+    """Exact measures after each epoch: the four methods as released, arch2vec by the other recipes as well."""
     import matplotlib.pyplot as plt
 
     arms = {**{f"{method}-released": f"{name}" for method, name in METHOD_NAMES.items()},
@@ -266,8 +266,8 @@ def record_values(page: Page, frame: pd.DataFrame) -> None:
 
 
 def cost_table(records: list[dict]) -> pd.DataFrame:
-    """Wall time of training one model on one thread, minutes, by space and arm of the main table (seeds that were trained
-    side by side share their time equally)."""
+    """Wall time of training one model on one thread, minutes, by space and arm of the main table; seeds that were
+    trained side by side share their time equally."""
     rows = [{"space": SPACE_NAMES[r["arm"]["space"]], "arm": r["arm"]["label"],
              "minutes": r["training"]["seconds_of_stack"] / len(r["training"]["stacked_seeds"]) / 60}
             for r in records if not r["arm"]["changes"]]

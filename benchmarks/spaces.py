@@ -59,8 +59,8 @@ def main() -> None:
     sample = cells[np.random.default_rng(0).permutation(len(cells))[:DECODES]]
     measure("nasbench101: module hash of a sample", DECODES, lambda: module_hash(sample, NASBench101.hash_labels))
     if "--whole" in sys.argv[1:]:
-        measure("nasbench101: module hash of the space", len(cells), lambda: module_hash(cells, NASBench101.hash_labels),
-                repeats=1)
+        measure("nasbench101: module hash of the space", len(cells),
+                lambda: module_hash(cells, NASBench101.hash_labels), repeats=1)
     for name in space_names():
         space = get_space(name)
         pool = cells if name == "nasbench101" else space.cells()

@@ -102,6 +102,7 @@ def test_a_tidied_copy_has_no_traces_of_the_run():
 
 @pytest.mark.parametrize(("text", "kept"), [
     ("\rtrain:   0%|          | 0/4 [00:00<?, ?it/s]\rtrain: 100%|##########| 4/4 [00:01<00:00,  3.7it/s]\n", None),
+    ("\x1b[A", None),
     ("\r0it [00:00, ?it/s]\r12it [00:01, 11.5it/s]", None),
     ("/root/x.py:3: UserWarning: 50% | of it\n  warn()\n", "~/x.py:3: UserWarning: 50% | of it\n  warn()\n"),
     ("a\r 50%|#####     | 1/2 [00:01<00:01,  1.00s/it]\nnote\n", "a\nnote\n"),

@@ -86,8 +86,8 @@ class StackedAutoencoder:
             self.theta.copy_(self._flat(states, self._shapes, **like))
         self.running = self._flat(states, self._running_shapes, **like)
 
-    def encode(self, adjacency: torch.Tensor, ops: torch.Tensor, training: bool = False, theta: torch.Tensor | None = None
-               ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
+    def encode(self, adjacency: torch.Tensor, ops: torch.Tensor, training: bool = False,
+               theta: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
         """Posterior of the nodes of B cells for each model.
 
         Args:
@@ -122,7 +122,7 @@ class StackedAutoencoder:
         return (*self._per_node(heads, s, b, n), after)
 
     def decode(self, z: torch.Tensor, theta: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Latents [S, B, N, D] → logits of the edges [S, B, N, N] (Eq. 3) and of the operations [S, B, N, K] (Eq. 4)."""
+        """Latents [S, B, N, D] → logits of the edges [S, B, N, N] (Eq. 3), of the operations [S, B, N, K] (Eq. 4)."""
         p = self._views(self.theta if theta is None else theta, self._shapes)
         return adjacency_logits(z), _linear(p, "operations", z.flatten(1, 2)).unflatten(1, z.shape[1:3])
 

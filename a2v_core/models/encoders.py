@@ -62,7 +62,7 @@ class GINEncoder(nn.Module):
                  direction: str = "undirected") -> None:
         super().__init__()
         widths = (n_operations, *hidden)
-        self.layers = nn.ModuleList(GINLayer(a, b, direction) for a, b in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(GINLayer(a, b, direction) for a, b in zip(widths, widths[1:], strict=False))  # noqa: RUF007
         self.mean = nn.Linear(hidden[-1], latent)
         self.log_std = nn.Linear(hidden[-1], latent) if variational else None
 
@@ -83,7 +83,8 @@ class GCNEncoder(nn.Module):
     def __init__(self, n_operations: int, hidden: tuple[int, ...], latent: int, variational: bool) -> None:
         super().__init__()
         widths = (n_operations, *hidden)
-        self.layers = nn.ModuleList(GraphConv(a, b, norm="both") for a, b in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(GraphConv(a, b, norm="both")
+                                    for a, b in zip(widths, widths[1:], strict=False))  # noqa: RUF007
         self.mean = GraphConv(hidden[-1], latent, norm="both")
         self.log_std = GraphConv(hidden[-1], latent, norm="both") if variational else None
 

@@ -94,7 +94,10 @@ class NASBench101(SearchSpace):
 
     def rows(self, cells: Cells) -> np.ndarray:
         """Row in :meth:`cells` of the architecture of each cell, int64 [M]; -1 where the cell is not valid."""
-        return self.rows_of_keys(np.where(self.is_valid(cells), self.keys(cells), b""))
+        rows = np.full(len(cells), -1, np.int64)
+        valid = self.is_valid(cells)
+        rows[valid] = self.rows_of_keys(self.keys(cells[valid]))
+        return rows
 
     def rows_of_keys(self, keys: np.ndarray) -> np.ndarray:
         """Row in :meth:`cells` of each module hash (bytes "S32" [M]), int64 [M]; -1 for an unknown one."""

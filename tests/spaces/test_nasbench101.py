@@ -252,6 +252,13 @@ def test_a_foreign_code_has_no_notation():
     assert not NASBench101().is_valid(cell)[0]
 
 
+def test_a_cell_outside_the_space_has_no_row(space):
+    cells = space.cells()[np.array([3, 4, 5])]
+    ops = cells.ops.copy()
+    ops[1, 0] = 9
+    assert space.rows(Cells(cells.adjacency, ops)).tolist() == [3, -1, 5]
+
+
 # Parameters of the network.
 
 def test_channels_are_divided_among_the_feeders_of_the_output():
