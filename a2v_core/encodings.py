@@ -39,7 +39,7 @@ class Scale:
 
 SCALES = dict(zip(PROFILES, (
     Scale(vertices=6, darts_cells=2_000, darts_compared=2_000, round_trips=500, trained_cells=320, epochs=1),
-    Scale(vertices=7, darts_cells=600_000, darts_compared=100_000, round_trips=20_000, trained_cells=2_000, epochs=1),
+    Scale(vertices=7, darts_cells=600_000, darts_compared=50_000, round_trips=5_000, trained_cells=2_000, epochs=1),
     Scale(vertices=7, darts_cells=600_000, darts_compared=600_000, round_trips=None, trained_cells=None, epochs=None),
 ), strict=True))
 

@@ -87,6 +87,8 @@ def pretrain(cells: Cells, n_operations: int, settings: PretrainingSettings, see
                 on_epoch(model, state)
             _save_checkpoint(store, group, state)
 
+        # Each shape of model has compiled steps of its own, and torch keeps only a few before it gives up compiling.
+        torch.compiler.reset()
         model, state = train(cells, n_operations, settings, missing, device=device, compiled=compiled, resume=resume,
                              on_epoch=checkpoint, progress=progress)
         for i, seed in enumerate(missing):

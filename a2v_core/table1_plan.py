@@ -14,6 +14,7 @@ from a2v_core.cells import Cells
 from a2v_core.errors import SettingsError
 from a2v_core.generation import N_DRAWS
 from a2v_core.parallel import run_tasks
+from a2v_core.pretraining import embed, pretrain
 from a2v_core.spaces import get_space
 from a2v_core.table1 import Arm, factor_arms, main_arms, run_arm
 
@@ -94,6 +95,23 @@ def run_planned_arm(arm: Arm, profile: str, seed: int, device: str, data_dir: st
     return run_arm(arm, get_space(arm.space), study_cells(arm.space, size.n_cells),
                    range(seed, seed + size.seeds[arm.space]), store=ArtifactStore(data_dir), epochs=size.epochs,
                    draws=size.draws, device=device, progress=False)
+
+
+def relabelling_error(arm: Arm, profile: str, *, seed: int, device: str = "auto", data_dir: str = "",
+                      n_cells: int = 1000) -> float:
+    """Largest difference between an entry of the embedding of a cell and of the same cell with its nodes in random
+    order, over `n_cells` random cells and the arm's first model (§3.1.2: the representation is invariant)."""
+    size, space = plan(profile), get_space(arm.space)
+    cells = study_cells(arm.space, size.n_cells)
+    seeds = range(seed, seed + size.seeds[arm.space])
+    trained = pretrain(cells, len(space.vocabulary), arm.settings(size.epochs), seeds, store=ArtifactStore(data_dir),
+                       device=device, progress=False)[0]
+    rng = np.random.default_rng(seed)
+    chosen = cells[rng.choice(len(cells), min(n_cells, len(cells)), replace=False)]
+    order = rng.permuted(np.tile(np.arange(space.n_nodes), (len(chosen), 1)), axis=1)
+    row = np.arange(len(chosen))[:, None]
+    relabelled = Cells(chosen.adjacency[row[:, :, None], order[:, :, None], order[:, None, :]], chosen.ops[row, order])
+    return float(np.abs(embed(trained, chosen) - embed(trained, relabelled)).max())
 
 
 def metrics(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
