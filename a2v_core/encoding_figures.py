@@ -133,7 +133,7 @@ def plot_class_sizes(spaces: Mapping[str, Classes], ax: Axes | None = None) -> A
     """
     import matplotlib.pyplot as plt
 
-    ax = plt.subplots()[1] if ax is None else ax
+    ax = plt.subplots(figsize=(7.6, 3.6))[1] if ax is None else ax
     largest = max(classes.largest for classes in spaces.values())
     width = 0.8 / len(spaces)
     hatches = ("", "//", "..", "xx", "--", "++")
@@ -142,7 +142,7 @@ def plot_class_sizes(spaces: Mapping[str, Classes], ax: Axes | None = None) -> A
         share = 100 * np.bincount(sizes, sizes, largest + 1)[1:] / sizes.sum()
         bars = ax.bar(np.arange(1, largest + 1) + (i - (len(spaces) - 1) / 2) * width, share, width, label=name,
                       color=SERIES[i][0], hatch=hatches[i], edgecolor="#FFFFFF")
-        ax.bar_label(bars, [f"{value:.0f}" if value >= 0.5 else "" for value in share], fontsize=9)
+        ax.bar_label(bars, [f"{value:.0f}" if value >= 0.5 else "" for value in share], fontsize=8)
     ax.set_xticks(range(1, largest + 1))
     ax.set(xlabel="cells that are one undirected graph", ylabel="share of all cells (%)")
     ax.grid(axis="x", visible=False)

@@ -118,7 +118,7 @@ def _leaf_codes(matrices: Sequence[np.ndarray], rank: np.ndarray) -> tuple[np.nd
     owners, codes = [], []
     owner = np.arange(len(rank))
     while len(owner):
-        rank = _stable([matrix[owner] for matrix in matrices], rank)
+        rank = stable_rank([matrix[owner] for matrix in matrices], rank)
         tied = (rank[:, None, :] == np.arange(rank.shape[1])[:, None]).sum(2) > 1
         leaf = ~tied.any(1)
         owners.append(owner[leaf])
@@ -131,7 +131,7 @@ def _leaf_codes(matrices: Sequence[np.ndarray], rank: np.ndarray) -> tuple[np.nd
     return np.concatenate(owners), np.concatenate(codes)
 
 
-def _stable(matrices: Sequence[np.ndarray], rank: np.ndarray) -> np.ndarray:
+def stable_rank(matrices: Sequence[np.ndarray], rank: np.ndarray) -> np.ndarray:
     """Refine until the colours of no cell split any more."""
     while True:
         refined, _ = refined_rank(matrices, rank)

@@ -49,6 +49,10 @@ class Classes:
         """Number of cells of the largest class."""
         return int(self.sizes.max(initial=0))
 
+    def among(self, rows: np.ndarray) -> Classes:
+        """The partition of the chosen cells only, int64 [R]."""
+        return Classes(np.unique(self.labels[rows], return_inverse=True)[1])
+
 
 @dataclass(frozen=True)
 class Blindness:

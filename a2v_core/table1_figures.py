@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from a2v_core.cells import Cells
 from a2v_core.models.autoencoder import term_weights
 from a2v_core.plotting import COLOURS, SERIES, plot_intervals
 from a2v_core.recipes import PretrainingSettings
+from a2v_core.reconstructibility import reconstructible
 from a2v_core.results import Page
 from a2v_core.spaces import get_space
 from a2v_core.stats import Estimate, expected_uniqueness, paired_difference, t_interval, unpaired_difference
@@ -47,42 +49,48 @@ def select(frame: pd.DataFrame, **equal: str) -> pd.DataFrame:
     return frame
 
 
-def main_table(frame: pd.DataFrame, paper: dict[str, float], recipe: str = "released") -> pd.DataFrame:
-    """Table 1 with our mean and interval under both definitions beside the paper's value; percent.
+def main_table(frame: pd.DataFrame, paper: dict[str, float], metric: str, recipe: str = "released") -> pd.DataFrame:
+    """One measure of Table 1: the paper's value, our mean and interval exact and as the released code counts; percent.
 
     Args:
         frame: :func:`a2v_core.table1_plan.metrics`.
         paper: the paper's value by identity ``table1/<space>/<method>/<metric>``.
+        metric: ``accuracy``, ``validity`` or ``uniqueness``.
         recipe: which recipe's models.
     """
-    rows = []
+    rows = {}
     for space, space_name in SPACE_NAMES.items():
         for method, method_name in METHOD_NAMES.items():
-            label = f"{method}-{recipe}"
-            for metric in METRICS:
-                chosen = select(frame, space=space, label=label, metric=metric)
-                if chosen.empty:
-                    continue
-                exact, released = (show(estimate(select(chosen, definition=d)["value"])) for d in ("exact", "released"))
-                rows.append({"space": space_name, "method": method_name, "metric": metric, "exact": exact,
-                             "as released code counts": released,
-                             "paper": f"{paper[f'table1/{space}/{method}/{metric}']:.2f}"})
-    table = pd.DataFrame(rows)
-    return table.pivot(index=["space", "method"], columns="metric", values=["paper", "exact", "as released code counts"]
-                       ).swaplevel(axis=1).reindex(columns=pd.MultiIndex.from_product(
-                           [METRICS, ["paper", "exact", "as released code counts"]])).reindex(
-                               pd.MultiIndex.from_product([SPACE_NAMES.values(), METHOD_NAMES.values()]))
+            chosen = select(frame, space=space, label=f"{method}-{recipe}", metric=metric)
+            if not chosen.empty:
+                exact, released = (estimate(select(chosen, definition=d)["value"]) for d in ("exact", "released"))
+                rows[space_name, method_name] = {
+                    "paper": f"{paper[f'table1/{space}/{method}/{metric}']:.2f}", "exact": show(exact),
+                    "as the released code counts": show(released), "seeds": exact.n}
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def show(found: Estimate) -> str:
     """``mean [low, high]`` clipped to percentages, or the mean alone where there is one run."""
     if found.n == 1:
         return f"{found.value:.2f}"
-    return f"{found.value:.2f} [{max(found.low, 0):.2f}, {min(found.high, 100):.2f}]"
+    return f"{found.value:.2f} [{max(found.low, 0):.1f}, {min(found.high, 100):.1f}]"
 
 
-def plot_main(frame: pd.DataFrame, paper: dict[str, float], recipe: str = "released") -> Figure:
-    """One panel a space and metric: the paper's value, ours exact and as the released code counts, by method."""
+def accuracy_ceilings(cells: dict[str, Cells]) -> pd.DataFrame:
+    """Largest exact accuracy that any weights can reach on the cells of each space, percent, by what the encoder reads
+    (:mod:`a2v_core.reconstructibility`)."""
+    readings = {"A + A^T, all rows (released, paper)": {}, "A + A^T, padded rows left out": {"padded_rows": False},
+                "directions apart, padded rows left out (corrected, split)": {"directed": True, "padded_rows": False}}
+    return pd.DataFrame({SPACE_NAMES[space]: {name: 100 * reconstructible(batch, **reading).mean()
+                                              for name, reading in readings.items()} for space, batch in cells.items()})
+
+
+def plot_main(frame: pd.DataFrame, paper: dict[str, float], ceiling: pd.Series, recipe: str = "released") -> Figure:
+    """One panel a space and metric: the paper's value, ours exact and as the released code counts, by method.
+
+    `ceiling` is the largest possible exact accuracy by name of the space, drawn as a dashed line.
+    """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(3, 3, figsize=(10, 7.2), sharex=True, sharey=True)
@@ -97,9 +105,11 @@ def plot_main(frame: pd.DataFrame, paper: dict[str, float], recipe: str = "relea
                                     for method, name in METHOD_NAMES.items()}, ax=ax)
             ax.get_legend().remove()
             ax.set(xlim=(-4, 104), title=f"{space_name}: {metric}")
+        row[0].axvline(ceiling[space_name], color=COLOURS["blue"], linestyle="--", linewidth=1.2,
+                       label="ceiling of exact accuracy")
     for ax in axes[-1]:
         ax.set_xlabel("percent")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 

@@ -7,7 +7,7 @@ from a2v_core.cells import PAD, Cells
 
 
 def random_cells(m, n, k, seed=0, padded=True):
-    """M directed acyclic graphs of 2 to n nodes (n where not `padded`) with operations 0 to k-1 and half of all edges."""
+    """M directed acyclic graphs of 2 to n nodes (n where not `padded`) with half of all edges, operations 0 to k-1."""
     rng = np.random.default_rng(seed)
     adjacency = np.triu(rng.integers(0, 2, (m, n, n)), 1).astype(np.uint8)
     ops = rng.integers(0, k, (m, n)).astype(np.uint8)

@@ -20,12 +20,12 @@ def area(r):
 '''
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path):
     return ArtifactStore(tmp_path)
 
 
-@pytest.fixture()
+@pytest.fixture
 def module(tmp_path, monkeypatch):
     """Writes a module and gives its digest."""
     monkeypatch.syspath_prepend(tmp_path)
@@ -41,7 +41,8 @@ def module(tmp_path, monkeypatch):
 @pytest.mark.parametrize("same", [
     SOURCE.replace("A module.", "Another docstring."), SOURCE.replace("Area of a circle.", "Words."),
     SOURCE.replace("import math", "import math  # comment"), SOURCE.replace("r ** 2", "(\n        r ** 2)"),
-    SOURCE.replace("import math\n", "import math\n\n\n# a comment\n"), SOURCE.replace('    """Area of a circle."""\n', "")])
+    SOURCE.replace("import math\n", "import math\n\n\n# a comment\n"),
+    SOURCE.replace('    """Area of a circle."""\n', "")])
 def test_code_digest_ignores_comments_docstrings_and_layout(module, same):
     assert same != SOURCE
     assert module(same) == module(SOURCE)
@@ -68,7 +69,8 @@ def test_code_digest_depends_on_the_set_of_modules_and_refuses_unknown_ones(modu
 def test_artifact_key_ignores_the_order_and_nothing_else():
     key = artifact_key({"a": 1, "b": [1, 2]})
     assert key == artifact_key({"b": [1, 2], "a": 1})
-    assert len({key, artifact_key({"a": 2, "b": [1, 2]}), artifact_key({"a": 1, "b": [2, 1]}), artifact_key({"a": 1})}) == 4
+    others = [artifact_key(other) for other in ({"a": 2, "b": [1, 2]}, {"a": 1, "b": [2, 1]}, {"a": 1})]
+    assert len({key, *others}) == 4
 
 
 def test_what_is_stored_comes_back(store):
@@ -87,7 +89,9 @@ def test_what_is_stored_comes_back(store):
 
 
 def test_what_is_absent_is_none(store):
-    assert store.load_arrays("kind", "key") is store.load_json("kind", "key") is store.load_bytes("kind", "key", ".x") is None
+    assert store.load_arrays("kind", "key") is None
+    assert store.load_json("kind", "key") is None
+    assert store.load_bytes("kind", "key", ".x") is None
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "no digest", "digest of something else"])

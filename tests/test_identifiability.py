@@ -104,6 +104,12 @@ def test_the_whole_of_nasbench101_up_to_six_vertices():
     assert len(set(zip(exact.labels.tolist(), refined.labels.tolist(), strict=True))) == exact.n
 
 
+def test_classes_among_chosen_cells():
+    chosen = Classes(np.array([3, 0, 1, 3, 2, 1])).among(np.array([0, 2, 3, 4]))
+    assert (chosen.n, chosen.n_sharing, chosen.largest) == (3, 2, 2)
+    assert chosen.labels[0] == chosen.labels[2]
+
+
 def test_blindness_by_hand():
     values = np.array([1.0, 3.0, 10.0, np.nan, 4.0])
     found = blindness(Classes(np.array([0, 0, 1, 1, 2])), values)

@@ -31,7 +31,7 @@ def cells():
     return random_cells(150, 7, K)  # 135 to train: four batches of 32 and one of 7
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path):
     return ArtifactStore(tmp_path)
 
@@ -85,7 +85,8 @@ def test_the_record_says_what_was_trained_and_how(cells, uninterrupted):
     for seed, trained in enumerate(uninterrupted):
         record = trained.record
         assert record["settings"] == SETTINGS.as_dict()
-        assert (record["seed"], record["stacked_seeds"], record["n_cells"], record["n_operations"]) == (seed, [0, 1], 150, K)
+        assert (record["seed"], record["stacked_seeds"]) == (seed, [0, 1])
+        assert (record["n_cells"], record["n_operations"]) == (150, K)
         assert record["cells"] == cells.digest()
         assert record["seconds_of_stack"] > 0
         assert record["versions"]["torch"] == torch.__version__

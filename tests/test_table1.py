@@ -42,7 +42,7 @@ def published(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path):
     return ArtifactStore(tmp_path)
 

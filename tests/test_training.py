@@ -31,7 +31,8 @@ def run(cells, settings, seeds=(0,), **options):
     def on_epoch(model, state):
         states.append(state)
 
-    model, state = train(cells, K, settings, seeds, **{"compiled": False, "progress": False, "on_epoch": on_epoch} | options)
+    options = {"compiled": False, "progress": False, "on_epoch": on_epoch} | options
+    model, state = train(cells, K, settings, seeds, **options)
     return model, state, states
 
 
@@ -41,7 +42,8 @@ def assert_close(model, i, other, j):
     first, second = model.state_dict(i), other.state_dict(j)
     for name in first:
         if not (name.endswith("running_mean") or ("mlp" in name and name.endswith(("0.bias", "3.bias")))):
-            torch.testing.assert_close(first[name], second[name], rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+            torch.testing.assert_close(first[name], second[name], rtol=1e-3, atol=1e-4,
+                                       msg=lambda text, name=name: f"{name}: {text}")
 
 
 def equal(a, b):
@@ -143,7 +145,8 @@ def test_going_on_from_the_last_epoch_changes_nothing(cells):
     assert torch.equal(model.theta, whole.theta)
 
 
-@pytest.mark.parametrize("changes", [{}, {"encoder": "gcn"}, {"split": "random", "reshuffle": True, "mask_padding": True}])
+@pytest.mark.parametrize("changes", [{}, {"encoder": "gcn"},
+                                     {"split": "random", "reshuffle": True, "mask_padding": True}])
 def test_a_stacked_seed_is_a_lone_seed(cells, changes):
     settings = pretraining_settings(**SMALL, **changes)
     stack, together, _ = run(cells, settings, (5, 6, 7))

@@ -13,6 +13,7 @@ from pathlib import Path
 from a2v_core.artifacts import write_atomically
 from a2v_core.claims.evaluation import Outcome, waiting
 from a2v_core.claims.includes import GENERATED, provenance_table, recipe_table
+from a2v_core.claims.picture import verdict_picture
 from a2v_core.claims.register import Register, Section
 from a2v_core.claims.rules import CANNOT_BE_RUN, NOT_REPRODUCED, NOT_YET_RUN, PARTLY, REPRODUCED, VERDICTS, Order, show
 from a2v_core.claims.values import CLAIMS_FILE
@@ -71,7 +72,8 @@ def write_pages(
     readme: str | Path | None = None,
     profile: str = "full",
 ) -> list[Path]:
-    """Write what :func:`render_pages` gives, each file whole or not at all; returns the paths.
+    """Write what :func:`render_pages` gives, and the picture of the verdicts, each file whole or not at all; returns
+    the paths.
 
     Raises:
         StudyError: the README lacks the markers.
@@ -80,7 +82,9 @@ def write_pages(
     texts = render_pages(register, outcomes, book, readme, profile)
     for path, text in texts.items():
         write_atomically(path, text.encode())
-    return list(texts)
+    picture = Path(book) / "verdicts.svg"
+    write_atomically(picture, verdict_picture(register, outcomes))
+    return [*texts, picture]
 
 
 def verdict_words(verdict: str) -> str:

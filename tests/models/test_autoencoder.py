@@ -94,7 +94,8 @@ def test_losses_are_stable_for_large_logits():
 def test_negative_elbo_of_equation_5_for_the_paper_recipe():
     """-log p(X|Z) - log p(A|Z) + KL of two graphs of three nodes from torch.distributions, averaged over the batch."""
     settings = pretraining_settings("paper")
-    z, mean, log_std, logits = normal(2, 3, 4), normal(2, 3, 4, seed=1), normal(2, 3, 4, seed=2), normal(2, 3, 5, seed=3)
+    z, mean, log_std = (normal(2, 3, 4, seed=seed) for seed in range(3))
+    logits = normal(2, 3, 5, seed=3)
     ops = torch.tensor([[0, 3, 4], [0, 1, 4]])
     adjacency = EDGES.expand(2, 3, 3)
     expected = 0.0
