@@ -130,6 +130,11 @@ def embed(pretrained: Pretrained, cells: Cells, progress: bool = False) -> np.nd
     return embedding
 
 
+def is_trained(store: ArtifactStore, key: str) -> bool:
+    """Whether the model of this key lies in the store or under version control."""
+    return store.path(_KIND, key, ".safetensors").is_file() or published_path(key) is not None
+
+
 def published_path(key: str, suffix: str = ".safetensors") -> Path | None:
     """File under version control whose name ends with `key`, if there is one."""
     root = published_dir()

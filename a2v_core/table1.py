@@ -15,7 +15,7 @@ from a2v_core.cells import Cells
 from a2v_core.generation import N_DRAWS, draw_latents, encode_cells, generation, reconstruction, summary
 from a2v_core.models.dense import StackedAutoencoder
 from a2v_core.paths import published_dir
-from a2v_core.pretraining import Pretrained, pretrain, published_path, training_key
+from a2v_core.pretraining import Pretrained, is_trained, pretrain, published_path, training_key
 from a2v_core.recipes import PretrainingSettings, pretraining_settings
 from a2v_core.spaces.base import SearchSpace
 from a2v_core.training import TrainingState, split_cells
@@ -74,7 +74,7 @@ def factor_arms(space: str) -> list[Arm]:
 
 def run_arm(arm: Arm, space: SearchSpace, cells: Cells, seeds: Sequence[int], *, store: ArtifactStore,
             epochs: int | None = None, draws: int = N_DRAWS, device: str = "auto", compiled: bool | None = None,
-            progress: bool = True) -> list[dict[str, Any]]:
+            progress: bool = True, only_existing: bool = False) -> list[dict[str, Any]]:
     """Records of the arm's seeds: read where they exist, else trained (together) and measured.
 
     A record holds ``arm``, ``seed``, ``training`` (settings, history with the measures of each epoch, versions),
@@ -85,12 +85,15 @@ def run_arm(arm: Arm, space: SearchSpace, cells: Cells, seeds: Sequence[int], *,
     Args:
         epochs: train for so many in place of the arm's own number.
         draws: random latents to decode for validity and uniqueness.
+        only_existing: train nothing; seeds without a trained model are left out.
         space, cells, seeds, store, device, compiled, progress: as in :func:`a2v_core.pretraining.pretrain`.
     """
     settings = arm.settings(epochs)
     keys = {seed: record_key(space, cells, settings, seed, draws) for seed in seeds}
     records = {seed: _load_record(store, keys[seed]) for seed in seeds}
     missing = [seed for seed in seeds if records[seed] is None]
+    if only_existing:
+        missing = [seed for seed in missing if is_trained(store, training_key(cells, settings, seed))]
     if missing:
         def on_epoch(model: StackedAutoencoder, state: TrainingState) -> None:
             state.history[-1].update(_curve_point(model, state, space, cells, draws))
@@ -102,7 +105,7 @@ def run_arm(arm: Arm, space: SearchSpace, cells: Cells, seeds: Sequence[int], *,
                                      "changes": arm.changes, "label": arm.label}, "seed": seed,
                              "training": trained.record, **measure(trained, space, cells, draws)}
             store.save_json("table1", keys[seed], records[seed])
-    return [records[seed] for seed in seeds]
+    return [records[seed] for seed in seeds if records[seed] is not None]
 
 
 def measure(trained: Pretrained, space: SearchSpace, cells: Cells, draws: int = N_DRAWS) -> dict[str, Any]:

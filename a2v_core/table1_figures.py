@@ -100,6 +100,8 @@ def plot_main(frame: pd.DataFrame, paper: dict[str, float], ceiling: pd.Series, 
             for method, name in METHOD_NAMES.items():
                 chosen = select(frame, space=space, label=f"{method}-{recipe}", metric=metric)
                 for definition, key in (("exact", "exact"), ("released", "as released code counts")):
+                    if chosen.empty:
+                        continue
                     series[key][name] = clipped(estimate(select(chosen, definition=definition)["value"]))
             plot_intervals(series, {name: paper[f"table1/{space}/{method}/{metric}"]
                                     for method, name in METHOD_NAMES.items()}, ax=ax)
@@ -127,16 +129,13 @@ def plot_recipes(frame: pd.DataFrame, paper: dict[str, float]) -> Figure:
         series = {}
         for recipe in ("released", "paper", "corrected"):
             chosen = select(frame, label=f"arch2vec-{recipe}", metric=metric, definition="exact")
-            series[recipe] = {name: clipped(estimate(select(chosen, space=space)["value"]))
-                              for space, name in SPACE_NAMES.items()}
+            series[f"recipe {recipe}"] = {name: clipped(estimate(here["value"])) for space, name in SPACE_NAMES.items()
+                              if not (here := select(chosen, space=space)).empty}
         plot_intervals(series, {name: paper[f"table1/{space}/arch2vec/{metric}"]
                                 for space, name in SPACE_NAMES.items()}, ax=ax)
         ax.get_legend().remove()
         ax.set(xlim=(-4, 104), title=metric, xlabel="percent")
-    handles, labels = axes[0].get_legend_handles_labels()
-    names = [{"paper": "recipe paper"}.get(label, f"recipe {label}") for label in labels]
-    names[labels[::-1].index("paper") if labels[0] == "paper" else 0] = "value printed in the paper"
-    figure.legend(handles, names, loc="outside lower center", ncols=4)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,7 +73,7 @@ def planned_arms(profile: str) -> list[Arm]:
 
 
 def run_plan(profile: str, *, seed: int = 0, device: str = "auto", data_dir: str = "", scheduler: str = "",
-             arms: Sequence[Arm] | None = None) -> list[dict[str, Any]]:
+             only_existing: bool = False) -> list[dict[str, Any]]:
     """Records of all arms and seeds of a profile (see :func:`a2v_core.table1.run_arm`), computed where missing.
 
     Args:
@@ -80,21 +81,31 @@ def run_plan(profile: str, *, seed: int = 0, device: str = "auto", data_dir: str
         seed: the first seed; the others follow.
         device, scheduler: where to compute.
         data_dir: the data folder; empty for the default one.
-        arms: compute these in place of all.
+        only_existing: train nothing; what has not been trained is left out.
     """
-    chosen = planned_arms(profile) if arms is None else arms
-    tasks = [{"arm": arm, "profile": profile, "seed": seed, "device": device, "data_dir": data_dir} for arm in chosen]
+    tasks = [{"arm": arm, "profile": profile, "seed": seed, "device": device, "data_dir": data_dir,
+              "only_existing": only_existing} for arm in planned_arms(profile)]
     n_jobs = 1 if profile == "smoke" or device.startswith("cuda") else None
     results = run_tasks(run_planned_arm, tasks, scheduler=scheduler, n_jobs=n_jobs, description="models of Table 1")
     return [record for records in results for record in records]
 
 
-def run_planned_arm(arm: Arm, profile: str, seed: int, device: str, data_dir: str) -> list[dict[str, Any]]:
+def run_planned_arm(arm: Arm, profile: str, seed: int, device: str, data_dir: str, only_existing: bool = False
+                    ) -> list[dict[str, Any]]:
     """Records of one arm at the size of a profile."""
     size = plan(profile)
     return run_arm(arm, get_space(arm.space), study_cells(arm.space, size.n_cells),
                    range(seed, seed + size.seeds[arm.space]), store=ArtifactStore(data_dir), epochs=size.epochs,
-                   draws=size.draws, device=device, progress=False)
+                   draws=size.draws, device=device, progress=False, only_existing=only_existing)
+
+
+def missing_runs(profile: str, records: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Planned runs without a record: columns space, arm, planned, there; empty when the plan is complete."""
+    there = Counter((record["arm"]["space"], record["arm"]["label"]) for record in records)
+    seeds = plan(profile).seeds
+    rows = [{"space": arm.space, "arm": arm.label, "planned": seeds[arm.space], "there": there[arm.space, arm.label]}
+            for arm in planned_arms(profile) if there[arm.space, arm.label] < seeds[arm.space]]
+    return pd.DataFrame(rows, columns=["space", "arm", "planned", "there"])
 
 
 def relabelling_error(arm: Arm, profile: str, *, seed: int, device: str = "auto", data_dir: str = "",

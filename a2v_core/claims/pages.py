@@ -146,7 +146,7 @@ def _page_link(section: Section, book: Path) -> str | None:
     """A link to the page of a section, once the page is there; the claims page does not link to itself."""
     for ending in (".ipynb", ".md"):
         if section.page != "claims" and (book / f"{section.page}{ending}").is_file():
-            return f"[{Path(section.page).name}]({section.page}{ending})"
+            return f"[{Path(section.page).name.replace('_', ' ')}]({section.page}{ending})"
     return None
 
 
@@ -159,7 +159,9 @@ def _glance(register: Register, outcomes: list[Outcome], book: Path, profile: st
 
 def _count_rows(register: Register, outcomes: list[Outcome], page, title) -> list[str]:
     by_id = {outcome.id: outcome.verdict for outcome in outcomes}
-    rows = ["| Part of the paper | " + " | ".join(verdict_words(verdict) for verdict in VERDICTS) + " | Page |",
+    # Signs alone keep the table narrow enough for a telephone; the line above it says what they mean.
+    rows = [", ".join(verdict_words(verdict) for verdict in VERDICTS) + ".", "",
+            "| Part of the paper | " + " | ".join(SIGNS[verdict] for verdict in VERDICTS) + " | Page |",
             "|:--|" + "--:|" * len(VERDICTS) + ":--|"]
     for section in register.sections:
         counts = Counter(by_id[claim.id] for claim in register.of_section(section))
@@ -183,7 +185,7 @@ def _readme(register: Register, outcomes: list[Outcome], readme: Path, profile: 
     def page(section: Section) -> str:
         for ending in (".ipynb", ".md"):
             if (readme.parent / "book" / f"{section.page}{ending}").is_file():
-                return f"[{Path(section.page).name}](book/{section.page}{ending})"
+                return f"[{Path(section.page).name.replace('_', ' ')}](book/{section.page}{ending})"
         return "—"
 
     rows = _count_rows(register, outcomes, page, lambda section: section.title)
