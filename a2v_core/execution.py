@@ -196,6 +196,9 @@ def _tidy_output(output: NotebookNode, replacements: Mapping[str, str]) -> Noteb
             output.text = _without_progress(output.text)
         output.text = _replace(output.text, replacements)
         return output if output.text.strip() else None
+    # A progress bar drawn as a widget is an empty box without the process that drew it.
+    if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
+        return None
     for kind, content in output.get("data", {}).items():
         if isinstance(content, str) and not kind.startswith("image/png"):
             output.data[kind] = _replace(content, replacements)
