@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
@@ -42,16 +42,20 @@ def run_tasks(function: Callable[..., Any], tasks: Sequence[dict[str, Any]], *, 
         return list(tqdm(results, total=len(tasks), desc=description))
 
 
-def _backend(scheduler: str, workers: int) -> AbstractContextManager[Any]:
+@contextmanager
+def _backend(scheduler: str, workers: int) -> Iterator[None]:
     if not scheduler:
-        return parallel_config("loky", n_jobs=workers, inner_max_num_threads=1)
+        with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
+            yield
+        return
     try:
         from distributed import Client
     except ImportError as error:
         raise SettingsError(f"scheduler={scheduler!r} needs Dask: pip install 'a2v_core[cluster]'") from error
     try:
-        Client(scheduler, timeout="10s")
+        client = Client(scheduler, timeout="10s")
     except (OSError, ValueError) as error:
         raise SettingsError(f"no Dask scheduler answers at {scheduler!r} ({error}): start one, or leave scheduler "
                             "empty to compute here") from error
-    return parallel_config("dask")
+    with client, parallel_config("dask"):
+        yield

@@ -417,7 +417,10 @@ def test_pages_show_values_words_and_links(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(f"# Title\n\n{README_BEGIN}\nold\n{README_END}\n\nEnd.\n", encoding="utf-8")
     assert {path.name for path in write_pages(register, outcomes, book, readme)} == {
-        "claims.json", "claims.md", "_verdicts.md", "_recipes.md", "_provenance.md", "README.md"}
+        "claims.json", "claims.md", "_verdicts.md", "_recipes.md", "_provenance.md", "README.md", "verdicts.svg"}
+    picture = (book / "verdicts.svg").read_text(encoding="utf-8")
+    assert ">Table 1<" in picture
+    assert ">not reproduced<" in picture
     page = (book / "claims.md").read_text(encoding="utf-8")
     row = next(line for line in page.splitlines() if "*Table 1*, `table1/a/x`" in line)
     assert row.split(" | ")[1:] == ["1", "1<br>[0.8, 1.2]", "✔ reproduced |"]

@@ -114,6 +114,13 @@ def test_progress_bars_go_and_warnings_stay(text, kept):
     assert (outputs[0].text if outputs else None) == kept
 
 
+def test_bars_drawn_as_widgets_go_and_other_outputs_stay():
+    bar = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "  0%| | 0/4"}
+    notebook = executed(new_output("display_data", data=bar), new_output("display_data", data={"text/plain": "1"}))
+    tidy(notebook, {})
+    assert [output.data for output in notebook.cells[2].outputs] == [{"text/plain": "1"}]
+
+
 def test_styled_tables_get_names_that_do_not_change():
     import pandas as pd
 
@@ -130,10 +137,10 @@ def test_styled_tables_get_names_that_do_not_change():
 
 
 def test_folders_of_the_machine_are_replaced_in_every_text():
-    data = {"text/plain": "'/work/a/b'", "text/html": "<i>/work/a/b /tmp/ipykernel_12/345.py</i>",
-            "image/png": "/work/a"}
-    notebook = executed(new_output("stream", text="/work/a/b and /work"), new_output("display_data", data=data))
-    tidy(notebook, {"/work": "W", "/work/a": "A"})
+    data = {"text/plain": "'/project/a/b'", "text/html": "<i>/project/a/b /tmp/ipykernel_12/345.py</i>",
+            "image/png": "/project/a"}
+    notebook = executed(new_output("stream", text="/project/a/b and /project"), new_output("display_data", data=data))
+    tidy(notebook, {"/project": "W", "/project/a": "A"})
     stream, shown = notebook.cells[2].outputs
     assert stream.text == "A/b and W"
-    assert shown.data == {"text/plain": "'A/b'", "text/html": "<i>A/b /tmp/ipykernel</i>", "image/png": "/work/a"}
+    assert shown.data == {"text/plain": "'A/b'", "text/html": "<i>A/b /tmp/ipykernel</i>", "image/png": "/project/a"}
