@@ -175,6 +175,15 @@ def study_run(
     study.run(names or (), profile=profile, output=output, parameters=given, again=again, report=_say)
 
 
+@study_app.command("publish")
+def study_publish(data_dir: DataDir = None) -> None:
+    """Copy finished models and records of the full study to data/pretrained, to be committed."""
+    from a2v_core.table1_plan import publish_full
+
+    for path in publish_full(data_dir=str(data_dir or "")):
+        print(path)
+
+
 @study_app.command("status")
 def study_status(profile: Profile = "full", output: Output = None, data_dir: DataDir = None) -> None:
     """Say which pages are fresh, stale (and why) or missing; exit 1 unless all are fresh."""

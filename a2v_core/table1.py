@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -141,21 +142,29 @@ def record_key(space: SearchSpace, cells: Cells, settings: PretrainingSettings, 
 
 def publish(arm: Arm, space: SearchSpace, cells: Cells, seeds: Sequence[int], store: ArtifactStore,
             with_weights: bool, epochs: int | None = None) -> list[Path]:
-    """Copy finished records, and the models if asked, from the store to the folder under version control."""
+    """Copy finished records, and the models if asked, from the store to the folder under version control; what stood
+    there for the same arm and seed under an older key goes. Returns the files written."""
     root, written = published_dir(), []
     if root is None:
         return written
     settings = arm.settings(epochs)
+
+    def put(stem: str, key: str, suffix: str, content: bytes) -> None:
+        path = root / arm.space / f"{stem}-{key}{suffix}"
+        write_atomically(path, content)
+        for older in path.parent.glob(f"{glob.escape(stem)}-{'?' * len(key)}{suffix}"):
+            if older != path:
+                older.unlink()
+        written.append(path)
+
     for seed in seeds:
         stem = f"{arm.label}-seed{seed}"
         key = record_key(space, cells, settings, seed)
         if (record := store.load_json("table1", key)) is not None:
-            written.append(root / arm.space / f"{stem}-{key}.json")
-            write_atomically(written[-1], (json.dumps(record, sort_keys=True) + "\n").encode())
+            put(stem, key, ".json", (json.dumps(record, sort_keys=True) + "\n").encode())
         key = training_key(cells, settings, seed)
         if with_weights and (content := store.load_bytes("pretrained", key, ".safetensors")) is not None:
-            written.append(root / arm.space / f"{stem}-{key}.safetensors")
-            write_atomically(written[-1], content)
+            put(stem, key, ".safetensors", content)
     return written
 
 

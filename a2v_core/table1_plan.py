@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from a2v_core.generation import N_DRAWS
 from a2v_core.parallel import run_tasks
 from a2v_core.pretraining import embed, pretrain
 from a2v_core.spaces import get_space
-from a2v_core.table1 import Arm, factor_arms, main_arms, run_arm
+from a2v_core.table1 import Arm, factor_arms, main_arms, publish, run_arm
 
 SPACES = ("nasbench101", "nasbench201", "darts")
 
@@ -97,6 +98,18 @@ def run_planned_arm(arm: Arm, profile: str, seed: int, device: str, data_dir: st
     return run_arm(arm, get_space(arm.space), study_cells(arm.space, size.n_cells),
                    range(seed, seed + size.seeds[arm.space]), store=ArtifactStore(data_dir), epochs=size.epochs,
                    draws=size.draws, device=device, progress=False, only_existing=only_existing)
+
+
+def publish_full(seed: int = 0, data_dir: str = "") -> list[Path]:
+    """Copy what the full study has trained and measured so far to the folder under version control: all records, and
+    the models that other pages read (main arms, and NAS-Bench-101 with the directions apart). Returns the files."""
+    size, store, written = plan("full"), ArtifactStore(data_dir), []
+    directed = Arm("nasbench101", "corrected", "arch2vec", {"direction": "split"})
+    for arm in [*planned_arms("full"), directed]:
+        seeds = range(seed, seed + size.seeds[arm.space])
+        with_weights = not arm.changes or arm is directed
+        written += publish(arm, get_space(arm.space), study_cells(arm.space, None), seeds, store, with_weights)
+    return written
 
 
 def missing_runs(profile: str, records: Sequence[dict[str, Any]]) -> pd.DataFrame:

@@ -177,7 +177,14 @@ def test_published_records_and_models_stand_in_for_the_store(space, cells, store
 def test_publish_without_weights_or_without_records(space, cells, store, published, monkeypatch):
     assert publish(ARM, space, cells, (0,), store, with_weights=True, epochs=2) == []
     run_arm(ARM, space, cells, (0,), store=store, **{k: v for k, v in OPTIONS.items() if k != "draws"})
+    older = published / "nasbench201" / f"{ARM.label}-seed0-{'0' * 20}.json"
+    other = published / "nasbench201" / f"{ARM.label}-more-seed0-{'0' * 20}.json"
+    older.parent.mkdir(parents=True)
+    for path in (older, other):
+        path.write_text("{}", encoding="utf-8")
     record, = publish(ARM, space, cells, (0,), store, with_weights=False, epochs=2)
+    assert not older.exists()  # another key of the same arm and seed
+    assert other.exists()
     assert (record.suffix, record.parent) == (".json", published / "nasbench201")
     monkeypatch.setattr(table1, "published_dir", lambda: None)
     assert publish(ARM, space, cells, (0,), store, with_weights=True, epochs=2) == []
