@@ -121,11 +121,15 @@ def data_verify(names: Names = None, data_dir: DataDir = None) -> None:
 
 @data_app.command("build")
 def data_build(names: Names = None, data_dir: DataDir = None) -> None:
-    """Convert the files that are here to parquet tables."""
+    """Convert the files that are here to parquet tables; fails when one that is here cannot be read."""
     from a2v_core.benchmarks import build
+    from a2v_core.errors import DataError
 
-    for result in build(names or None, data_dir):
+    results = build(names or None, data_dir)
+    for result in results:
         print(result)
+    if failed := [result for result in results if result.state == "failed"]:
+        raise DataError(f"{len(failed)} of {len(results)} tables could not be built, first {failed[0]}")
 
 
 @app.command()
