@@ -115,6 +115,7 @@ def test_a_damaged_file_fails_the_verification(run, tmp_path):
     assert code == 1
     assert "damaged" in out
     assert f"1 of 1 files are damaged, first {path}: delete it" in err
+    path.with_name("params.pkl.gz").write_bytes(b"damaged")
     code, out, err = run("data", "build", "--data-dir", str(tmp_path))
     assert code == 1
     assert "could not be built, first nb101_test" in err
