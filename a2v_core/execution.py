@@ -6,12 +6,17 @@ whatever else the page varies.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import itertools
 import json
+import logging
 import os
 import re
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,6 +130,10 @@ def execute(path: Path, parameters: Mapping[str, Any]) -> NotebookNode:
             log = (Path(scratch) / _LOG).read_text(errors="replace").strip().splitlines()
             raise StudyError(f"{path.name}: its kernel died, most often for want of memory: free some, or choose a "
                              f"smaller profile; its last words: {log[-1] if log else 'none'}") from error
+        except KeyboardInterrupt:
+            # Tasks that are dropped in mid-air complain through the log, which ends up on stderr.
+            logging.disable(logging.CRITICAL)
+            raise
         except RuntimeError as error:
             raise StudyError(f"{path.name}: no kernel ({_first_line(str(error))}): "
                              "reinstall ipykernel in this environment") from error
@@ -147,7 +156,8 @@ def tidy(notebook: NotebookNode, replacements: Mapping[str, str]) -> None:
         if _INJECTED in _tags(cell):
             kept = (line for line in cell.source.splitlines() if line.split(" = ")[0] not in PATH_PARAMETERS)
             cell.source = "\n".join(kept)
-        cell.outputs = [tidied for output in cell.outputs if (tidied := _tidy_output(output, replacements))]
+        outputs = [tidied for output in cell.outputs if (tidied := _tidy_output(output, replacements))]
+        cell.outputs = _streams_in_fixed_order(outputs)
         for place, output in enumerate(cell.outputs):
             if html := output.get("data", {}).get("text/html"):
                 output.data["text/html"] = _STYLED_TABLE.sub(f"T_{number}_{place}", html)
@@ -164,6 +174,9 @@ def _kernel_manager(scratch: str) -> type:
             # The kernel works in another folder, so a relative path would point elsewhere.
             environment[variable] = str(Path(value).expanduser().resolve())
 
+    # nbclient takes over these signals and then reports a dead kernel; an interruption must stay an interruption.
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
     class ThisInterpreter(AsyncKernelManager):
         @property
         def kernel_spec(self) -> KernelSpec:
@@ -173,6 +186,10 @@ def _kernel_manager(scratch: str) -> type:
         async def start_kernel(self, **options: Any) -> None:
             # What a cell prints and raises travels as messages. This is the rest: the kernel's own log, and the
             # complaints of worker processes that end with it.
+            if threading.current_thread() is threading.main_thread():
+                for number, handler in handlers.items():
+                    asyncio.get_running_loop().remove_signal_handler(number)
+                    signal.signal(number, handler)
             with open(Path(scratch) / _LOG, "a") as log:
                 await super().start_kernel(**options, stdout=log, stderr=log)
 
@@ -188,6 +205,24 @@ def _describe_failure(path: Path, error: Any) -> str:
     arrow = re.search(r"^-+>\s*(\d+)\s+(.*)$", text, flags=re.MULTILINE)
     line = f" at line {arrow.group(1)} `{arrow.group(2).strip()}`" if arrow else ""
     return f"{path.name}: cell {number} failed{line}: {error.ename}: {_first_line(error.evalue)}"
+
+
+def _streams_in_fixed_order(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Stream outputs that follow one another as one stderr and one stdout: they travel through two pipes, so their
+    order and their pieces change from run to run."""
+    ordered: list[NotebookNode] = []
+    for is_stream, group in itertools.groupby(outputs, lambda output: output.output_type == "stream"):
+        if not is_stream:
+            ordered += group
+            continue
+        by_name: dict[str, NotebookNode] = {}
+        for output in group:
+            if output.name in by_name:
+                by_name[output.name].text += output.text
+            else:
+                by_name[output.name] = output
+        ordered += [by_name[name] for name in sorted(by_name)]
+    return ordered
 
 
 def _tidy_output(output: NotebookNode, replacements: Mapping[str, str]) -> NotebookNode | None:

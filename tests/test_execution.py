@@ -114,6 +114,19 @@ def test_progress_bars_go_and_warnings_stay(text, kept):
     assert (outputs[0].text if outputs else None) == kept
 
 
+def test_streams_in_any_order_and_pieces_become_one_of_each():
+    def cell(*streams):
+        outputs = [new_output("stream", name=name, text=text) if name else new_output("display_data") for name, text
+                   in streams]
+        notebook = executed(*outputs)
+        tidy(notebook, {})
+        return [(output.get("name"), output.get("text")) for output in notebook.cells[2].outputs]
+
+    expected = [("stderr", "w\n"), ("stdout", "a\nb\n"), (None, None), ("stdout", "c\n")]
+    assert cell(("stdout", "a\n"), ("stderr", "w\n"), ("stdout", "b\n"), (None, None), ("stdout", "c\n")) == expected
+    assert cell(("stderr", "w\n"), ("stdout", "a\nb\n"), (None, None), ("stdout", "c\n")) == expected
+
+
 def test_bars_drawn_as_widgets_go_and_other_outputs_stay():
     bar = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "  0%| | 0/4"}
     notebook = executed(new_output("display_data", data=bar), new_output("display_data", data={"text/plain": "1"}))
