@@ -237,6 +237,14 @@ def arms_table(frame: pd.DataFrame, space: str, arms: dict[str, str]) -> pd.Data
     return pd.DataFrame.from_dict({name: row for name, row in rows.items() if row}, orient="index", columns=METRICS)
 
 
+def loss_terms(curves: pd.DataFrame, space: str, arms: dict[str, str]) -> pd.DataFrame:
+    """Terms of the loss per graph in the last epoch, nats, mean over seeds, one row an arm that was run."""
+    here = select(curves, space=space)
+    last = here[here["epoch"] == here.groupby("label")["epoch"].transform("max")]
+    means = last.groupby("label")[["operations", "adjacency", "kl"]].mean()
+    return means.loc[[label for label in arms if label in means.index]].rename(index=arms).rename_axis(None)
+
+
 def definitions_table(frame: pd.DataFrame, label: str = "arch2vec-released") -> pd.DataFrame:
     """One arm under every reading of the three measures, a column a space: mean and interval, percent."""
     table = {(metric, name): {space_name: show(estimate(chosen["value"])) for space, space_name in SPACE_NAMES.items()

@@ -127,6 +127,11 @@ def test_figures_show_every_arm_and_stand_missing_ones(records, paper, ceilings)
     figures.plot_recipes(plans.metrics(partial), paper)
 
 
+def test_loss_terms_are_those_of_the_last_epoch(records):
+    terms = figures.loss_terms(plans.curves(records), "nasbench201", figures.KL_ARMS)
+    assert terms.loc["GAE"].to_dict() == {"operations": 5.0, "adjacency": 5.0, "kl": 1.0}
+
+
 def test_effects_are_differences_to_the_reference(records):
     frame = plans.metrics(records)
     label = "arch2vec-released-operations=softmax"
