@@ -197,18 +197,25 @@ def plot_factors(effects: pd.DataFrame) -> Figure:
     return figure
 
 
-def ceilings(records: list[dict], space: str, n_cells: int) -> pd.DataFrame:
+def ceilings(records: list[dict], sizes: dict[str, int]) -> pd.DataFrame:
     """Uniqueness (exact, percent) beside its ceiling: what uniform draws from the whole space would give in expectation
-    for the same number of valid draws. Means over seeds, one row an arm."""
+    for the same number of valid draws. Means over seeds, one row a space and arm.
+
+    Args:
+        records: of :func:`a2v_core.table1_plan.run_plan`.
+        sizes: number of different cells of each space.
+    """
     rows = []
     for record in records:
-        drawn = record["generation"]["encoded"]
-        if record["arm"]["space"] == space and not record["arm"]["changes"] and drawn["n_valid"]:
-            rows.append({"arm": record["arm"]["label"], "valid draws": drawn["n_valid"],
-                         "distinct": drawn["n_distinct"], "uniqueness": 100 * drawn["uniqueness"],
-                         "ceiling": 100 * expected_uniqueness(drawn["n_valid"], n_cells)})
-    columns = ["valid draws", "distinct", "uniqueness", "ceiling"]
-    return pd.DataFrame(rows, columns=["arm", *columns]).groupby("arm", sort=False)[columns].mean()
+        drawn, arm = record["generation"]["encoded"], record["arm"]
+        if not arm["changes"] and arm["label"].endswith(("-released", "arch2vec-paper", "arch2vec-corrected")):
+            ceiling = expected_uniqueness(drawn["n_valid"], sizes[arm["space"]]) if drawn["n_valid"] else np.nan
+            rows.append({"space": SPACE_NAMES[arm["space"]], "arm": arm["label"], "valid draws": drawn["n_valid"],
+                         "different": drawn["n_distinct"], "uniqueness": 100 * drawn["uniqueness"],
+                         "ceiling": 100 * ceiling})
+    columns = ["valid draws", "different", "uniqueness", "ceiling"]
+    table = pd.DataFrame(rows, columns=["space", "arm", *columns])
+    return table.groupby(["space", "arm"], sort=False)[columns].mean()
 
 
 #: Arms of the section on the weight of the KL term, by what they are called there.

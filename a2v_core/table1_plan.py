@@ -44,7 +44,10 @@ class Plan:
 
 PLANS = {
     "smoke": Plan(400, 2, 300, dict.fromkeys(SPACES, 2), ("arch2vec-released-eval_after_first_epoch=False",)),
-    "quick": Plan(5000, 6, 3000, dict.fromkeys(SPACES, 2), None),
+    "quick": Plan(5000, 5, 3000, dict.fromkeys(SPACES, 2), (
+        "arch2vec-released-eval_after_first_epoch=False", "arch2vec-released-operations=softmax",
+        "arch2vec-released-kl_divided_again=False", "arch2vec-released-reduction=graph",
+        "arch2vec-paper-beta=0.005")),
     "full": Plan(None, None, N_DRAWS, {"nasbench101": 3, "nasbench201": 5, "darts": 3}, None),
 }
 #: The one-factor experiments run where a model trains in a minute.
