@@ -54,7 +54,7 @@ class Generation:
         validity, uniqueness: ``exact`` definitions.
         released_validity, released_uniqueness: as the authors' code measures.
         unpruned_uniqueness: strict validity, but the hash of the unpruned matrices.
-        n_valid, n_distinct: counts behind the exact definitions.
+        n_valid, n_distinct: counts behind the exact definitions. Without a valid draw, uniqueness counts as 0.
         n_draws: draws decoded.
     """
 
