@@ -176,6 +176,7 @@ def plot_intervals(
     xlabel: str = "",
     title: str = "",
     ax: Axes | None = None,
+    names: Sequence[str] = (),
 ) -> Axes:
     """Our estimates as dots with intervals and the paper's values as black crosses, one row a name.
 
@@ -185,14 +186,18 @@ def plot_intervals(
         xlabel: quantity and unit.
         title: above the plot.
         ax: where to draw; a new figure otherwise.
+        names: the rows from top to bottom, for panels that share them; in order of appearance when empty.
 
     Raises:
-        SettingsError: nothing to draw, or more series than there are markers.
+        SettingsError: a name has no row, nothing to draw, or more series than there are markers.
     """
     import matplotlib.pyplot as plt
 
     paper = paper or {}
-    names = list(dict.fromkeys(name for series in (*ours.values(), paper) for name in series))
+    found = list(dict.fromkeys(name for series in (*ours.values(), paper) for name in series))
+    names = list(names) or found
+    if lost := [name for name in found if name not in names]:
+        raise SettingsError(f"no row for {lost[0]!r}: the rows are {', '.join(names)}")
     if not names or len(ours) > len(SERIES):
         raise SettingsError(f"{len(names)} names in {len(ours)} series: give at least one name and at most "
                             f"{len(SERIES)} series")

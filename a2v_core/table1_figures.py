@@ -104,7 +104,7 @@ def plot_main(frame: pd.DataFrame, paper: dict[str, float], ceiling: pd.Series, 
                         continue
                     series[key][name] = clipped(estimate(select(chosen, definition=definition)["value"]))
             plot_intervals(series, {name: paper[f"table1/{space}/{method}/{metric}"]
-                                    for method, name in METHOD_NAMES.items()}, ax=ax)
+                                    for method, name in METHOD_NAMES.items()}, ax=ax, names=list(METHOD_NAMES.values()))
             ax.get_legend().remove()
             ax.set(xlim=(-4, 104), title=f"{space_name}: {metric}")
         row[0].axvline(ceiling[space_name], color=COLOURS["blue"], linestyle="--", linewidth=1.2,
@@ -132,7 +132,7 @@ def plot_recipes(frame: pd.DataFrame, paper: dict[str, float]) -> Figure:
             series[f"recipe {recipe}"] = {name: clipped(estimate(here["value"])) for space, name in SPACE_NAMES.items()
                               if not (here := select(chosen, space=space)).empty}
         plot_intervals(series, {name: paper[f"table1/{space}/arch2vec/{metric}"]
-                                for space, name in SPACE_NAMES.items()}, ax=ax)
+                                for space, name in SPACE_NAMES.items()}, ax=ax, names=list(SPACE_NAMES.values()))
         ax.get_legend().remove()
         ax.set(xlim=(-4, 104), title=metric, xlabel="percent")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
@@ -190,7 +190,8 @@ def plot_factors(effects: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(1, 3, figsize=(10, 1.2 + 0.34 * len(names)), sharey=True)
     for ax, metric in zip(axes, METRICS, strict=True):
         chosen = select(effects, metric=metric).set_index("factor")
-        plot_intervals({"effect": {name: Estimate(*chosen.loc[name, list(Estimate._fields)]) for name in names}}, ax=ax)
+        effect = {name: Estimate(*chosen.loc[name, list(Estimate._fields)]) for name in names}
+        plot_intervals({"effect": effect}, ax=ax, names=names)
         ax.get_legend().remove()
         ax.axvline(0, color=COLOURS["black"], linewidth=0.8)
         ax.set(title=metric, xlabel="percentage points")
