@@ -146,7 +146,9 @@ def test_an_interrupted_run_leaves_nothing_and_says_so_in_one_line(root, write_n
     sign = tmp_path / "running"
     write_notebook(root / "notebooks", "good", f"import os, pathlib, time\npathlib.Path({str(sign)!r}).write_text("
                    "str(os.getpid()))\ntime.sleep(60)")
-    program = ("import pathlib; from a2v_core import cli, study\n"
+    # A shell starts background jobs with SIGINT ignored, and a test run may be one.
+    program = ("import pathlib, signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+               "from a2v_core import cli, study\n"
                f"study.checkout = lambda: pathlib.Path({str(root)!r})\n"
                "cli.main(['study', 'run', '--profile', 'smoke'])")
     scratch = tmp_path / "scratch"
