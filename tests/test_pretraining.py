@@ -143,13 +143,18 @@ def test_a_run_stopped_by_hand_resumes_to_the_same_bits(cells, store, monkeypatc
     assert resumed == list(range(step // 5 + 1, 4))
 
 
-def test_an_interrupt_between_an_epoch_and_its_checkpoint_costs_that_epoch_alone(cells, store, uninterrupted):
+def interrupt_before_checkpoint(cells, store, epoch):
+    """Train until an epoch is over and its checkpoint not yet written."""
     def on_epoch(_model, state):
-        if state.epoch == 2:
+        if state.epoch == epoch:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run(cells, store, (0, 1), on_epoch=on_epoch)
+
+
+def test_an_interrupt_between_an_epoch_and_its_checkpoint_costs_that_epoch_alone(cells, store, uninterrupted):
+    interrupt_before_checkpoint(cells, store, 2)
     resumed = []
     assert same_bits(run(cells, store, (0, 1), on_epoch=lambda _m, state: resumed.append(state.epoch)), uninterrupted)
     assert resumed == [2, 3]
@@ -197,12 +202,7 @@ def damage(path):
 
 
 def test_a_damaged_checkpoint_is_noticed_and_the_run_starts_anew(cells, store, uninterrupted):
-    def on_epoch(_model, state):
-        if state.epoch == 3:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(cells, store, (0, 1), on_epoch=on_epoch)
+    interrupt_before_checkpoint(cells, store, 3)
     checkpoint, = (store.root / "checkpoints").glob("*.npz")
     damage(checkpoint)
     resumed = []
