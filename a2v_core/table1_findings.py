@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from a2v_core.stats import unpaired_difference
-from a2v_core.table1_figures import METHOD_NAMES, METRICS, SPACE_NAMES, estimate, select, show
+from a2v_core.table1_tables import METHOD_NAMES, METRICS, SPACE_NAMES, estimate, select, show
 
 
 def findings(frame: pd.DataFrame, ceilings: pd.DataFrame, paper: dict[str, float]) -> list[str]:
@@ -14,7 +14,7 @@ def findings(frame: pd.DataFrame, ceilings: pd.DataFrame, paper: dict[str, float
 
     Args:
         frame: :func:`a2v_core.table1_plan.metrics`.
-        ceilings: :func:`a2v_core.table1_figures.accuracy_ceilings`.
+        ceilings: :func:`a2v_core.table1_tables.accuracy_ceilings`.
         paper: the paper's value by identity ``table1/<space>/<method>/<metric>``.
     """
     sentences = []

@@ -16,7 +16,7 @@ from a2v_core.cells import Cells
 from a2v_core.errors import SettingsError
 from a2v_core.generation import N_DRAWS
 from a2v_core.parallel import run_tasks
-from a2v_core.pretraining import embed, pretrain
+from a2v_core.pretraining import embed, is_trained, pretrain, training_key
 from a2v_core.spaces import get_space
 from a2v_core.table1 import Arm, factor_arms, main_arms, publish, run_arm
 
@@ -52,6 +52,8 @@ PLANS = {
 }
 #: The one-factor experiments run where a model trains in a minute.
 FACTOR_SPACE = "nasbench201"
+#: The encoder that reads in-edges and out-edges apart, for the page on encodings.
+DIRECTED = Arm("nasbench101", "corrected", "arch2vec", {"direction": "split"})
 
 
 def plan(profile: str) -> Plan:
@@ -107,10 +109,9 @@ def publish_full(seed: int = 0, data_dir: str = "") -> list[Path]:
     """Copy what the full study has trained and measured so far to the folder under version control: all records, and
     the models that other pages read (main arms, and NAS-Bench-101 with the directions apart). Returns the files."""
     size, store, written = plan("full"), ArtifactStore(data_dir), []
-    directed = Arm("nasbench101", "corrected", "arch2vec", {"direction": "split"})
-    for arm in [*planned_arms("full"), directed]:
+    for arm in [*planned_arms("full"), DIRECTED]:
         seeds = range(seed, seed + size.seeds[arm.space])
-        with_weights = not arm.changes or arm is directed
+        with_weights = not arm.changes or arm is DIRECTED
         written += publish(arm, get_space(arm.space), study_cells(arm.space, None), seeds, store, with_weights)
     return written
 
@@ -125,14 +126,19 @@ def missing_runs(profile: str, records: Sequence[dict[str, Any]]) -> pd.DataFram
 
 
 def relabelling_error(arm: Arm, profile: str, *, seed: int, device: str = "auto", data_dir: str = "",
-                      n_cells: int = 1000) -> float:
+                      n_cells: int = 1000, only_existing: bool = False) -> float | None:
     """Largest difference between an entry of the embedding of a cell and of the same cell with its nodes in random
-    order, over `n_cells` random cells and the arm's first model (§3.1.2: the representation is invariant)."""
+    order, over `n_cells` random cells and the arm's first model (§3.1.2: the representation is invariant).
+
+    None with `only_existing` when the arm's models are not all trained.
+    """
     size, space = plan(profile), get_space(arm.space)
     cells = study_cells(arm.space, size.n_cells)
-    seeds = range(seed, seed + size.seeds[arm.space])
-    trained = pretrain(cells, len(space.vocabulary), arm.settings(size.epochs), seeds, store=ArtifactStore(data_dir),
-                       device=device, progress=False)[0]
+    seeds, store = range(seed, seed + size.seeds[arm.space]), ArtifactStore(data_dir)
+    settings = arm.settings(size.epochs)
+    if only_existing and not all(is_trained(store, training_key(cells, settings, each)) for each in seeds):
+        return None
+    trained = pretrain(cells, len(space.vocabulary), settings, seeds, store=store, device=device, progress=False)[0]
     rng = np.random.default_rng(seed)
     chosen = cells[rng.choice(len(cells), min(n_cells, len(cells)), replace=False)]
     order = rng.permuted(np.tile(np.arange(space.n_nodes), (len(chosen), 1)), axis=1)

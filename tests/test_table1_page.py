@@ -8,6 +8,7 @@ from matplotlib import pyplot as plt
 
 from a2v_core import table1_figures as figures
 from a2v_core import table1_plan as plans
+from a2v_core import table1_tables as tables
 from a2v_core.claims import load_register
 from a2v_core.errors import SettingsError
 from a2v_core.paths import repository_root
@@ -50,7 +51,7 @@ def paper():
 
 @pytest.fixture(scope="module")
 def ceilings():
-    return figures.accuracy_ceilings({space: plans.study_cells(space, 500) for space in plans.SPACES})
+    return tables.accuracy_ceilings({space: plans.study_cells(space, 500) for space in plans.SPACES})
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +66,7 @@ def test_the_full_profile_is_the_papers_scale_and_unknown_ones_are_refused():
     assert full.seeds["nasbench201"] >= 5
     assert min(full.seeds.values()) >= 3
     assert {(arm.space, arm.recipe, arm.method) for arm in plans.planned_arms("full")} >= {
-        (space, "released", method) for space in plans.SPACES for method in figures.METHOD_NAMES}
+        (space, "released", method) for space in plans.SPACES for method in tables.METHOD_NAMES}
     with pytest.raises(SettingsError, match="huge"):
         plans.plan("huge")
 
@@ -100,17 +101,17 @@ def test_missing_runs_are_named(records):
 
 
 def test_tables_state_mean_interval_and_paper(records, paper):
-    table = figures.main_table(plans.metrics(records), paper, "accuracy")
+    table = tables.main_table(plans.metrics(records), paper, "accuracy")
     assert len(table) == 12
     row = table.loc["NAS-Bench-201", "arch2vec"]
     assert row["paper"] == f"{paper['table1/nasbench201/arch2vec/accuracy']:.2f}"
     assert row["exact"].startswith("75.00 [11.5, 100.0]")  # 70 and 80: t with one degree of freedom, cut at 100
     assert row["seeds"] == 2
-    definitions = figures.definitions_table(plans.metrics(records))
-    assert definitions.shape == (len(figures.DEFINITION_NAMES), 3)
-    assert figures.arms_table(plans.metrics(records), "nasbench201", figures.KL_ARMS).index.tolist() == list(
-        figures.KL_ARMS.values())
-    assert figures.cost_table(records).loc["arch2vec-released", "DARTS"] == 1.0
+    definitions = tables.definitions_table(plans.metrics(records))
+    assert definitions.shape == (len(tables.DEFINITION_NAMES), 3)
+    assert tables.arms_table(plans.metrics(records), "nasbench201", tables.KL_ARMS).index.tolist() == list(
+        tables.KL_ARMS.values())
+    assert tables.cost_table(records).loc["arch2vec-released", "DARTS"] == 1.0
 
 
 def test_figures_show_every_arm_and_stand_missing_ones(records, paper, ceilings):
@@ -119,14 +120,14 @@ def test_figures_show_every_arm_and_stand_missing_ones(records, paper, ceilings)
     assert len(main.axes) == 9
     assert len(figures.plot_recipes(frame, paper).axes) == 3
     assert len(figures.plot_curves(curves).axes) == 9
-    effects = figures.factor_effects(frame, plans.FACTOR_SPACE)
-    assert set(effects["factor"]) == set(figures.FACTOR_NAMES.values())
+    effects = tables.factor_effects(frame, plans.FACTOR_SPACE)
+    assert set(effects["factor"]) == set(tables.FACTOR_NAMES.values())
     assert len(figures.plot_factors(effects).axes) == 3
     # Panels share their rows: a method that is missing in one must not move the others.
     partial = [r for r in records if (r["arm"]["space"], r["arm"]["method"]) != ("darts", "arch2vec_without_kl")]
     shown = figures.plot_main(plans.metrics(partial), paper, ceilings.iloc[0])
     for ax in shown.axes[::3]:
-        assert [label.get_text() for label in ax.get_yticklabels()] == list(figures.METHOD_NAMES.values())
+        assert [label.get_text() for label in ax.get_yticklabels()] == list(tables.METHOD_NAMES.values())
     crosses = next(line for line in shown.axes[-1].lines if line.get_label() == "paper")
     assert list(crosses.get_ydata()) == [0, 1, 2, 3]
     figures.plot_main(plans.metrics([r for r in records if r["arm"]["space"] == "nasbench201"]), paper,
@@ -135,7 +136,7 @@ def test_figures_show_every_arm_and_stand_missing_ones(records, paper, ceilings)
 
 
 def test_loss_terms_are_those_of_the_last_epoch(records):
-    terms = figures.loss_terms(plans.curves(records), "nasbench201", figures.KL_ARMS)
+    terms = tables.loss_terms(plans.curves(records), "nasbench201", tables.KL_ARMS)
     assert terms.loc["GAE"].to_dict() == {"operations": 5.0, "adjacency": 5.0, "kl": 1.0}
 
 
@@ -143,24 +144,24 @@ def test_effects_are_differences_to_the_reference(records):
     frame = plans.metrics(records)
     label = "arch2vec-released-operations=softmax"
     frame.loc[(frame.label == label) & (frame.metric == "validity"), "value"] += 7
-    effects = figures.factor_effects(frame, plans.FACTOR_SPACE).set_index(["factor", "metric"])
-    found = effects.loc[figures.FACTOR_NAMES[label], "validity"]
+    effects = tables.factor_effects(frame, plans.FACTOR_SPACE).set_index(["factor", "metric"])
+    found = effects.loc[tables.FACTOR_NAMES[label], "validity"]
     assert (found["value"], found["low"], found["high"]) == pytest.approx((7, 7, 7))
-    assert effects.loc[figures.FACTOR_NAMES[label], "accuracy"]["value"] == pytest.approx(0)
+    assert effects.loc[tables.FACTOR_NAMES[label], "accuracy"]["value"] == pytest.approx(0)
 
 
 def test_last_epoch_gain_weighs_the_terms_as_the_loss_does():
     arm = Arm("nasbench201", "paper", "arch2vec")  # weights one: 10 + 5 + 1 before, 5 + 5 + 1 after
-    gain = figures.last_epoch_gain([record(arm, 0), record(arm, 1)], "nasbench201", arm.label)
+    gain = tables.last_epoch_gain([record(arm, 0), record(arm, 1)], "nasbench201", arm.label)
     assert gain.value == pytest.approx(100 * 5 / 16)
     assert gain.n == 2
 
 
 def test_values_go_to_the_page_under_the_ids_of_the_register(records, paper):
     page = Page("obs1_pretraining", "quick")
-    figures.record_values(page, plans.metrics(records))
+    tables.record_values(page, plans.metrics(records))
     values = page.as_dict()["values"]
-    wanted = {f"table1/{s}/{m}/{x}" for s in plans.SPACES for m in figures.METHOD_NAMES for x in figures.METRICS}
+    wanted = {f"table1/{s}/{m}/{x}" for s in plans.SPACES for m in tables.METHOD_NAMES for x in tables.METRICS}
     assert {v["id"] for v in values} == wanted <= set(paper)
     one = next(v for v in values if (v["id"], v["recipe"], v["definition"])
                == ("table1/darts/arch2vec/validity", "released", "exact"))
@@ -169,7 +170,7 @@ def test_values_go_to_the_page_under_the_ids_of_the_register(records, paper):
 
 
 def test_ceilings_of_uniqueness_are_those_of_uniform_draws(records):
-    table = figures.ceilings(records, {"nasbench101": 423_624, "nasbench201": 15_625, "darts": 10**9})
+    table = tables.ceilings(records, {"nasbench101": 423_624, "nasbench201": 15_625, "darts": 10**9})
     assert table.loc[("DARTS", "gae-released"), "ceiling"] > 99.99
     assert table.loc[("NAS-Bench-201", "arch2vec-released"), "ceiling"] == pytest.approx(
         np.mean([100 * 15_625 * (1 - (1 - 1 / 15_625) ** v) / v for v in (400, 410)]))
