@@ -1,4 +1,4 @@
-"""The command line: ``python -m a2v_core data|pretrain|study``.
+"""The command line: ``python -m a2v_core data|pretrain|search|study``.
 
 An error is one line on stderr and a non-zero exit: 1 for what went wrong, 2 for a wrong command, 130 when
 interrupted. ``--debug`` before the command shows the traceback instead. Heavy modules load inside the commands.
@@ -20,8 +20,10 @@ from a2v_core.errors import A2VError, SettingsError
 app = typer.Typer(help="A reproducibility study of arch2vec: its data, its models and its pages.",
                   no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 data_app = typer.Typer(help="The benchmark files and tables.", no_args_is_help=True)
+search_app = typer.Typer(help="Architecture search.", no_args_is_help=True)
 study_app = typer.Typer(help="The pages of the study and the book.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(search_app, name="search")
 app.add_typer(study_app, name="study")
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Data folder; $A2V_DATA_DIR or data/ otherwise.")]
@@ -155,6 +157,56 @@ def pretrain(
     for one in trained:
         last = ", ".join(f"{name} {value:.4g}" for name, value in one.record["history"][-1].items())
         print(f"{space} {recipe} {method} seed {one.record['seed']}: {last}; artifact {one.key}")
+
+
+@search_app.command("list")
+def search_list() -> None:
+    """Show the search methods and the objectives, with the paper's budget of simulated seconds."""
+    from a2v_core.search.methods import get_method, method_names
+    from a2v_core.search.objectives import objective_names, usual_seconds
+
+    for name in method_names():
+        method = get_method(name)
+        print(f"{name:<18} {method.label:<34} sees {method.features}")
+    for space, names in objective_names().items():
+        for name in names:
+            print(f"{space:<18} {name:<34} {usual_seconds(space, name):,.0f} s")
+
+
+@search_app.command("run")
+def search_run(
+    space: Annotated[str, typer.Option(help="Search space, see `search list`.")],
+    objective: Annotated[str, typer.Option(help="Objective on that space, see `search list`.")],
+    method: Annotated[str, typer.Option(help="Search method, see `search list`.")],
+    recipe: Annotated[str, typer.Option(help="released, paper or corrected.")] = "released",
+    pretraining_recipe: Annotated[str, typer.Option(help="Recipe of the embedding that the method sees.")] = "released",
+    pretraining_seed: Annotated[int, typer.Option(help="Seed of that embedding.")] = 0,
+    runs: Annotated[int, typer.Option(help="Number of runs.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the first run; the others follow.")] = 0,
+    queries: Annotated[int | None, typer.Option(help="Queries of a run.")] = None,
+    seconds: Annotated[float | None, typer.Option(
+        help="Simulated seconds of a run; the paper's when no budget is given.")] = None,
+    scheduler: Annotated[str, typer.Option(help="Address of a Dask scheduler, tcp://…; this machine otherwise.")] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, …")] = "auto",
+    data_dir: DataDir = None,
+) -> None:
+    """Run a method and show what it found; finished blocks of runs are kept, so a stopped command goes on."""
+    from a2v_core.search.blocks import Arm, run_study
+    from a2v_core.search.features import Features
+    from a2v_core.search.methods import get_method
+    from a2v_core.search.objectives import get_objective, usual_seconds
+    from a2v_core.search.runs import Budget
+    from a2v_core.search.trajectories import Outcomes, summary
+
+    if queries is None and seconds is None:
+        seconds = usual_seconds(space, objective)
+    arm = Arm(space, objective, method, Budget(queries, seconds), recipe, runs=runs, first_seed=seed,
+              features=Features(get_method(method).features, pretraining_recipe, pretraining_seed))
+    where = str(data_dir or "")
+    (trajectories,) = run_study([arm], data_dir=where, scheduler=scheduler, device=device)
+    print(f"{space}/{objective} {method} {recipe}, {arm.budget} a run, runs: {runs}")
+    table = summary(Outcomes(trajectories, get_objective(space, objective, where)))
+    print(table.to_string(float_format="{:.4f}".format))
 
 
 @study_app.command("run")

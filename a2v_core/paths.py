@@ -39,3 +39,9 @@ def published_dir() -> Path | None:
     """Folder of the trained models and run records that are kept under version control, where there is one."""
     root = repository_root()
     return root / "data" / "pretrained" if root else None
+
+
+def published_searches_dir() -> Path | None:
+    """Folder of the tables of search runs that are kept under version control, where there is one."""
+    root = repository_root()
+    return root / "data" / "searches" if root else None

@@ -1,11 +1,15 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from a2v_core import cli, study
 from a2v_core.results import load_results
+from a2v_core.search.methods import get_method
+from a2v_core.search.objectives import get_objective
+from a2v_core.spaces import get_space
 
 
 @pytest.fixture
@@ -21,6 +25,25 @@ def run(capsys):
     return run
 
 
+SEARCH = ["search", "run", "--space", "made", "--objective", "made", "--method", "made"]
+
+
+@pytest.fixture
+def made_search(tmp_path, monkeypatch):
+    """An installed package that brings a space, objectives and a method, all called "made"."""
+    monkeypatch.setenv("A2V_DATA_DIR", str(tmp_path / "data"))
+    metadata = tmp_path / "site" / "made_search-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "site"), str(Path(__file__).parent / "search"), *sys.path])
+    from made_search import ENTRY_POINTS
+
+    (metadata / "METADATA").write_text("Name: made-search\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(ENTRY_POINTS)
+    yield
+    for cached in (get_method, get_objective, get_space):
+        cached.cache_clear()
+
+
 @pytest.fixture
 def root(tmp_path, write_notebook, make_checkout, monkeypatch):
     root = make_checkout(tmp_path / "checkout", "good")
@@ -31,7 +54,8 @@ def root(tmp_path, write_notebook, make_checkout, monkeypatch):
 
 
 @pytest.mark.parametrize("command", [["--help"], ["data", "--help"], ["data", "fetch", "--help"],
-                                     ["pretrain", "--help"], ["study", "--help"], ["study", "run", "--help"],
+                                     ["pretrain", "--help"], ["search", "--help"], ["search", "list", "--help"],
+                                     ["search", "run", "--help"], ["study", "--help"], ["study", "run", "--help"],
                                      ["study", "status", "--help"], ["study", "book", "--help"]])
 def test_every_command_has_help(run, command):
     code, out, err = run(*command)
@@ -51,11 +75,20 @@ def test_every_command_has_help(run, command):
     (["pretrain"], 2, "Missing argument 'space'"),
     (["pretrain", "nasbench999"], 1, "nasbench999"),
     (["pretrain", "nasbench201", "--recipe", "best"], 1, "unknown recipe 'best'"),
+    (["search", "run", "--space", "nasbench201"], 2, "Missing option '--objective'"),
+    ([*SEARCH, "--method", "guess"], 1, "unknown search method 'guess': choose one of random"),
+    ([*SEARCH[:2], "--space", "darts", *SEARCH[4:]], 1, "no objective on a search space 'darts'"),
+    ([*SEARCH, "--objective", "loud"], 1, "no objective 'loud' on made: choose one of made, noisy"),
+    ([*SEARCH, "--recipe", "best"], 1, "method made has no recipe 'best'"),
+    ([*SEARCH, "--queries", "0"], 1, "budget of queries=0"),
+    ([*SEARCH, "--seconds", "-1"], 1, "budget of seconds=-1"),
+    ([*SEARCH, "--runs", "0"], 1, "give at least one run"),
+    ([*SEARCH, "--scheduler", "tcp://"], 1, "no Dask scheduler answers at 'tcp://'"),
     (["data", "fetch", "nope"], 1, "unknown source or table 'nope'"),
     (["data", "build", "nope"], 1, "unknown table 'nope'"),
     (["study", "book", "--profile", "smoke"], 1, "compute the pages first"),
 ])
-def test_an_error_is_one_line_on_stderr_and_a_code(run, root, command, code, message):
+def test_an_error_is_one_line_on_stderr_and_a_code(run, root, made_search, command, code, message):
     found, out, err = run(*command)
     assert found == code
     assert message in err
@@ -131,6 +164,36 @@ def test_pretraining_is_read_the_second_time(run, tmp_path):
     assert files
     assert run(*command)[:2] == (0, first)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == files
+
+
+def test_the_lists_of_searches(run, made_search):
+    code, out, err = run("search", "list")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert "arch2vec_rl        arch2vec-RL                        sees arch2vec" in lines
+    assert "made               every cell once                    sees none" in lines
+    assert "nasbench201        cifar10                            12,000 s" in lines
+    assert "made               noisy                              300 s" in lines
+
+
+def test_a_search_prints_a_table_and_is_read_the_second_time(run, made_search, tmp_path):
+    code, out, _ = run(*SEARCH, "--runs", "3", "--seed", "7", "--queries", "60")
+    assert code == 0
+    head, _, *rows = out.splitlines()
+    assert head == "made/made made released, 60 queries a run, runs: 3"
+    assert [row.split()[0] for row in rows] == ["queries", "seconds", "validation", "test", "regret_validation",
+                                                "regret_test"]
+    # Every run has queried all cells.
+    assert rows[0].split()[1:] == ["60.0000", "60.0000", "60.0000", "0.0000"]
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("searches/*")}
+    assert files
+    assert run(*SEARCH, "--runs", "3", "--seed", "7", "--queries", "60")[:2] == (0, out)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("searches/*")} == files
+
+
+def test_a_search_has_the_papers_budget_unless_told_otherwise(run, made_search):
+    assert "200 s a run" in run(*SEARCH, "--runs", "1")[1]
+    assert "9 queries and 50 s a run" in run(*SEARCH, "--runs", "1", "--queries", "9", "--seconds", "50")[1]
 
 
 def test_as_a_module_and_with_a_reader_that_goes_away():

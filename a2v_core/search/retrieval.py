@@ -36,18 +36,21 @@ class NearestPoints:
         if points.ndim != 2 or not np.isfinite(points).all():
             raise DataError(f"retrieval needs finite points [M, D], got shape {points.shape} with "
                             f"{(~np.isfinite(points)).sum()} not finite: check the embeddings")
-        self.points = np.ascontiguousarray(points, np.float32)
         m, d = points.shape
-        squares = np.einsum("md,md->m", self.points, self.points, dtype=np.float64)
+        squares = np.einsum("md,md->m", points, points, dtype=np.float64)
         self._radius = float(np.sqrt(squares.max(initial=0)))
         n_blocks = max(1, -(-m // _CANDIDATES))
         # Half the squared distance, without the part that all candidates share, is the product of the query (negated,
         # and 1) with a point and half its squared norm. Padded candidates are infinitely far.
         augmented = np.zeros((n_blocks * _CANDIDATES, d + 1), np.float32)
-        augmented[:m, :d] = self.points
+        augmented[:m, :d] = points
         augmented[:, d] = _FAR
         augmented[:m, d] = squares / 2
         self._blocks = np.ascontiguousarray(augmented.reshape(n_blocks, _CANDIDATES, d + 1).transpose(0, 2, 1))
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Points of these rows, float32 [Q, D]."""
+        return self._blocks[rows // _CANDIDATES, :-1, rows % _CANDIDATES]
 
     def query(self, queries: np.ndarray, excluded: np.ndarray) -> np.ndarray:
         """Row of the nearest point that is not excluded, int64 [Q]; :data:`NO_CELL` where all are.
@@ -67,7 +70,7 @@ class NearestPoints:
 
     def distance(self, queries: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Distance of each query to one point, float32 [Q]; NaN where the row is :data:`NO_CELL`."""
-        squares = _squared_distances(queries, self.points[rows])
+        squares = _squared_distances(queries, self.take(rows))
         return np.where(rows == NO_CELL, np.nan, np.sqrt(squares)).astype(np.float32)
 
     def _query(self, queries: np.ndarray, excluded: np.ndarray) -> np.ndarray:
@@ -97,7 +100,7 @@ class NearestPoints:
         close = [b * _CANDIDATES + np.flatnonzero(left @ self._blocks[b] <= limit)
                  for b in np.flatnonzero(minima <= limit)]
         rows = np.setdiff1d(np.concatenate(close), excluded)
-        return int(rows[_squared_distances(-left[None, :-1], self.points[rows]).argmin()])
+        return int(rows[_squared_distances(-left[None, :-1], self.take(rows)).argmin()])
 
 
 def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -138,7 +141,7 @@ class Visited:
 
 def retrieve(how: str, nearest: NearestPoints, actions: np.ndarray, visited: Visited, runs: np.ndarray,
              rngs: Sequence[np.random.Generator]) -> np.ndarray:
-    """The unvisited cell that each action stands for, int64 [Q], marked as visited; :data:`NO_CELL` when none is left.
+    """The unvisited cell that each action stands for, int64 [Q]; :data:`NO_CELL` when none is left.
 
     Args:
         how: ``nearest`` (§3.3.1); ``second``, the nearest apart from the one that would be nearest were nothing visited
@@ -150,15 +153,11 @@ def retrieve(how: str, nearest: NearestPoints, actions: np.ndarray, visited: Vis
         rngs: a generator for each run (of all runs), used by ``random``.
     """
     if how == "random":
-        rows = np.array([visited.draw(run, rngs[run]) for run in runs], np.int64)
-    else:
-        excluded = visited.rows(runs)
-        if how == "second":
-            first = nearest.query(actions, excluded[:, :0])
-            rows = nearest.query(actions, np.column_stack([excluded, first]))
-            only_first = (rows == NO_CELL) & (excluded != first[:, None]).all(1)
-            rows = np.where(only_first, first, rows)
-        else:
-            rows = nearest.query(actions, excluded)
-    visited.mark(runs, rows)
-    return rows
+        return np.array([visited.draw(run, rngs[run]) for run in runs], np.int64)
+    excluded = visited.rows(runs)
+    if how == "nearest":
+        return nearest.query(actions, excluded)
+    first = nearest.query(actions, excluded[:, :0])
+    rows = nearest.query(actions, np.column_stack([excluded, first]))
+    only_first = (rows == NO_CELL) & (excluded != first[:, None]).all(1)
+    return np.where(only_first, first, rows)

@@ -115,8 +115,12 @@ def test_nothing_is_drawn_when_all_is_visited():
 
 def _take(how, nearest, visited, action, n):
     """What one run gets when it repeats an action n times."""
-    rngs = [np.random.default_rng(0)]
-    return [int(retrieve(how, nearest, np.float32([[action]]), visited, np.array([0]), rngs)[0]) for _ in range(n)]
+    rngs, run, taken = [np.random.default_rng(0)], np.array([0]), []
+    for _ in range(n):
+        rows = retrieve(how, nearest, np.float32([[action]]), visited, run, rngs)
+        visited.mark(run, rows)
+        taken.append(int(rows[0]))
+    return taken
 
 
 def test_nearest_takes_the_unvisited_in_order_of_their_distance():
@@ -150,4 +154,5 @@ def test_runs_have_visited_what_they_visited_themselves():
     visited.mark(np.arange(3), np.array([0, 1, NO_CELL]))
     rows = retrieve("nearest", nearest, np.float32([[0], [0]]), visited, np.array([0, 2]), [])
     assert rows.tolist() == [1, 0]
+    visited.mark(np.array([0, 2]), rows)
     assert visited.rows(np.arange(3)).tolist() == [[0, 1], [1, NO_CELL], [NO_CELL, 0]]
