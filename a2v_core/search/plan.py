@@ -1,0 +1,199 @@
+"""Which searches the pages of Table 2 (with Figure 6) and Table 3 make, and how many runs of each, by profile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from a2v_core.errors import SettingsError
+from a2v_core.search.blocks import Arm, run_study
+from a2v_core.search.features import Features
+from a2v_core.search.methods import get_method
+from a2v_core.search.objectives import get_objective, usual_seconds
+from a2v_core.search.runs import Budget, Trajectories
+from a2v_core.search.trajectories import Outcomes
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Size of the pages.
+
+    Attributes:
+        runs: of the methods that the paper compares, and of the released and the literal arch2vec.
+        controls: runs of every other arm.
+        supervised: runs of the supervised counterparts, which learn an encoder in every round.
+        encoders: pre-trainings over which the runs are spread, by space.
+        part: share of the paper's budgets, in queries and in seconds.
+    """
+
+    runs: int
+    controls: int
+    supervised: int
+    encoders: Mapping[str, int]
+    part: float
+
+
+SCALES = {
+    "smoke": Scale(4, 2, 1, {"nasbench101": 1, "nasbench201": 1}, 1 / 25),
+    "quick": Scale(20, 10, 2, {"nasbench101": 1, "nasbench201": 2}, 1 / 5),
+    "full": Scale(500, 100, 100, {"nasbench101": 3, "nasbench201": 5}, 1.0),
+}
+#: Table 2: queries after which methods on embeddings, and on the discrete encoding, are read; Figure 6: seconds.
+QUERIES, DISCRETE_QUERIES, SECONDS = 400, 1000, 1e6
+#: Figure 6, left: arch2vec is said to be ahead from here on.
+AHEAD_FROM = 5e4
+# Simulated seconds that are enough for these queries as well: a uniform cell takes 1,925 s, a good one up to 2,500 s.
+_ENOUGH, _ENOUGH_DISCRETE = 1.15e6, 2.6e6
+#: The three data sets of Table 3, with the seconds of A.2 for each.
+DATASETS = ("cifar10", "cifar100", "imagenet16_120")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one method under one recipe: one row of a table, one line of a figure.
+
+    Attributes:
+        name: identity on a page.
+        method, recipe, objective: see :class:`a2v_core.search.blocks.Arm`.
+        arms: one for each pre-training over which the runs are spread; one alone where there is none.
+        note: what is changed against the recipe, in words.
+    """
+
+    name: str
+    method: str
+    recipe: str
+    objective: str
+    arms: tuple[Arm, ...]
+    note: str = ""
+
+    @property
+    def label(self) -> str:
+        """Name on a page."""
+        recipe = f", {self.recipe}" if len(get_method(self.method).recipes) > 1 else ""
+        return get_method(self.method).label + recipe + (f": {self.note}" if self.note else "")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The groups of a page by the part of the page that reads them."""
+
+    scale: Scale
+    groups: dict[str, list[Group]] = field(default_factory=dict)
+
+    def all(self) -> list[Group]:
+        """Every group once."""
+        return list({group.name: group for groups in self.groups.values() for group in groups}.values())
+
+
+def scale_of(profile: str) -> Scale:
+    """Raises SettingsError for an unknown profile."""
+    if profile not in SCALES:
+        raise SettingsError(f"unknown profile {profile!r}: choose one of {', '.join(SCALES)}")
+    return SCALES[profile]
+
+
+def make_group(scale: Scale, space: str, objective: str, method: str, recipe: str, runs: int, seconds: float, *,
+               seed: int = 0, changes: Mapping[str, Any] | None = None, embedding: str | None = None, note: str = ""
+               ) -> Group:
+    """A group with its runs spread evenly over the pre-trainings, run seeds consecutive from `seed`.
+
+    Args:
+        seconds: simulated budget of a run at full scale.
+        embedding: recipe of the pre-training; that of the search when None.
+    """
+    arm = Arm(space, objective, method, Budget(seconds=seconds * scale.part), recipe, changes or {}, runs=runs,
+              first_seed=seed)
+    arms = [arm]
+    if get_method(method).features == "arch2vec":
+        n = min(scale.encoders[space], runs)
+        bounds = [seed + runs * i // n for i in range(n + 1)]
+        arms = [replace(arm, features=Features("arch2vec", embedding or recipe, encoder), first_seed=bounds[encoder],
+                        runs=bounds[encoder + 1] - bounds[encoder]) for encoder in range(n)]
+    name = "/".join([objective, method, recipe, *([note] if note else [])])
+    return Group(name, method, recipe, objective, tuple(arms), note)
+
+
+def table2(profile: str, seed: int = 0, signal: str = "imputed") -> Plan:
+    """The searches of Table 2 and Figure 6, on the signal that a query pays in the main comparison."""
+    scale, space = scale_of(profile), "nasbench101"
+    plan = Plan(scale)
+
+    def group(method: str, recipe: str, runs: int, objective: str = signal, **options: Any) -> Group:
+        seconds = _ENOUGH_DISCRETE if method in ("random", "re", "rl") else _ENOUGH
+        return make_group(scale, space, objective, method, recipe, runs, seconds, seed=seed, **options)
+
+    everywhere = [group(method, "released", scale.runs) for method in ("random", "re", "rl", "bohb")]
+    arch2vec = [group(f"arch2vec_{agent}", recipe, scale.controls if recipe == "corrected" else scale.runs)
+                for agent in ("rl", "bo") for recipe in ("released", "paper", "corrected")]
+    supervised = [group(f"supervised_{agent}", recipe, scale.supervised)
+                  for agent in ("rl", "bo") for recipe in ("released", "paper")]
+    plan.groups["main"] = [*everywhere, *supervised, *arch2vec]
+    plan.groups["discrete"] = [group("random", "corrected", scale.runs), group("re", "corrected", scale.controls),
+                               group("bohb", "paper", scale.controls), group("bo", "released", scale.controls),
+                               group("bo", "corrected", scale.controls), group("bananas", "released", scale.supervised)]
+    plan.groups["controls"] = [group(method, "released", scale.controls)
+                               for method in ("frozen_policy", "random_retrieval")]
+    plan.groups["factors"] = [
+        group(f"arch2vec_{agent}", "released", scale.controls, changes=changes, note=note)
+        for agent, factors in (("rl", RL_FACTORS), ("bo", BO_FACTORS)) for note, changes in factors.items()]
+    plan.groups["embeddings"] = [
+        group(f"arch2vec_{agent}", "released", scale.controls, embedding=embedding, note=f"embedding {embedding}")
+        for agent in ("rl", "bo") for embedding in ("paper", "corrected")]
+    plan.groups["signals"] = [
+        group(method, recipe, scale.controls, objective=objective)
+        for objective, methods in (("mean_test", ("random", "re", "rl", "bohb", "arch2vec_rl", "arch2vec_bo")),
+                                   ("measured", ("random", "arch2vec_rl", "arch2vec_bo")))
+        for method in methods
+        for recipe in (("corrected",) if method == "random" else ("released",))]
+    return plan
+
+
+#: Single settings of arch2vec-RL, from the released code towards the text and to our own choices.
+RL_FACTORS: dict[str, dict[str, Any]] = {
+    "discounted returns": {"returns": "to_go"},
+    "running baseline": {"baseline": "running"},
+    "standardised embeddings": {"standardise": True},
+}
+#: Single settings of arch2vec-BO, likewise.
+BO_FACTORS: dict[str, dict[str, Any]] = {
+    "standard deviation in EI": {"sigma": "deviation"},
+    "exact evidence": {"likelihood": "evidence"},
+    "no repeats": {"repeats": False},
+    "incumbent best so far": {"incumbent": None},
+}
+
+
+def table3(profile: str, seed: int = 0) -> Plan:
+    """The searches of Table 3: six methods on three data sets by the paper's signal, the arms that explain them, and
+    the same methods on other signals."""
+    scale, space = scale_of(profile), "nasbench201"
+    plan = Plan(scale)
+
+    def group(objective: str, method: str, recipe: str, runs: int, **options: Any) -> Group:
+        return make_group(scale, space, objective, method, recipe, runs, usual_seconds(space, objective), seed=seed,
+                          **options)
+
+    for dataset in DATASETS:
+        plan.groups[dataset] = [
+            *(group(dataset, method, "released", scale.runs) for method in ("random", "re", "rl", "bohb")),
+            *(group(dataset, f"arch2vec_{agent}", recipe, scale.runs)
+              for agent in ("rl", "bo") for recipe in ("released", "paper", "corrected"))]
+        plan.groups[f"{dataset}: controls"] = [
+            *(group(dataset, method, "released", scale.controls) for method in ("frozen_policy", "random_retrieval")),
+            group(dataset, "bo", "corrected", scale.controls)]
+        plan.groups[f"{dataset}: signals"] = [
+            group(dataset + ending, method, "released", scale.controls)
+            for ending in ("_mean", "_repeats") for method in ("random", "re", "rl", "arch2vec_rl", "arch2vec_bo")]
+    return plan
+
+
+def run(groups: Iterable[Group], *, data_dir: str = "", scheduler: str = "", device: str = "auto",
+        n_jobs: int | None = None) -> dict[str, Outcomes]:
+    """The runs of the groups by name, read where they exist and computed where they do not; see
+    :func:`a2v_core.search.blocks.run_study`."""
+    groups = list(groups)
+    arms = [arm for group in groups for arm in group.arms]
+    made = iter(run_study(arms, data_dir=data_dir, scheduler=scheduler, device=device, n_jobs=n_jobs))
+    return {group.name: Outcomes(Trajectories.concatenate([next(made) for _ in group.arms]),
+                                 get_objective(group.arms[0].space, group.objective, data_dir)) for group in groups}
