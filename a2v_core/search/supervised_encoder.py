@@ -27,7 +27,7 @@ _MOMENTUM = 0.1
 # Each run's parameters fill whole vectors of the processor, so that none is updated by the code for a remainder.
 _ALIGNED = 32
 # Classes computed together: their rows stay in the processor's cache.
-_ROWS = 2048
+_ROWS = 1024
 
 
 class SupervisedEncoders:
@@ -147,26 +147,26 @@ class SupervisedEncoders:
                 rows = slice(start, min(start + _ROWS, len(layer)))
                 ends = layer.starts[[rows.start, rows.stop]].tolist()
                 members = slice(*ends)
-                x = functional.embedding_bag(layer.members[members], table, layer.starts[rows] - ends[0], mode="sum",
-                                             per_sample_weights=weights[members])
-                yield rows, x.add_(p[f"{i}.0.bias"])
+                yield rows, functional.embedding_bag(layer.members[members], table, layer.starts[rows] - ends[0],
+                                                     mode="sum", per_sample_weights=weights[members])
 
-        def affine(j: int, rows: Iterator[tuple[slice, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
-            mean, variance = _moments(rows, layer.multiplicity) if by_space else self.running[:, 2 * i + j, run]
+        def norm(j: int, rows: Iterator[tuple[slice, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
+            """Factor and summand of batchnorm j for rows that lack the bias of the linear layer before it."""
+            bias = p[f"{i}.{j}.bias"]
+            mean, variance = _moments(rows, layer.multiplicity) if by_space else (
+                self.running[0, 2 * i + j, run] - bias, self.running[1, 2 * i + j, run])
             scale = p[f"{i}.{j}.scale"] * torch.rsqrt(variance + _EPSILON)
             return scale, p[f"{i}.{j}.shift"] - mean * scale
 
-        scale, shift = affine(0, summed())
-        second, bias = p[f"{i}.1.weight"].T, p[f"{i}.1.bias"]
-
-        def hidden() -> Iterator[tuple[slice, torch.Tensor]]:
-            for rows, x in summed():
-                yield rows, torch.addmm(bias, torch.addcmul(shift, x, scale).relu_(), second)
-
-        last_scale, last_shift = affine(1, hidden())
+        scale, shift = norm(0, summed())
+        second = p[f"{i}.1.weight"].T
+        last_scale, last_shift = norm(1, ((rows, torch.addcmul(shift, x, scale).relu_() @ second)
+                                          for rows, x in summed()))
+        second = second * last_scale
         result = table.new_empty(len(layer), len(following))
-        for rows, x in hidden():
-            torch.mm(torch.addcmul(last_shift, x, last_scale).relu_(), following.T, out=result[rows])
+        for rows, x in summed():
+            x = torch.addcmul(shift, x, scale).relu_()
+            torch.mm(torch.addmm(last_shift, x, second).relu_(), following.T, out=result[rows])
         return result
 
 

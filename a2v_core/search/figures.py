@@ -1,0 +1,141 @@
+"""Figures of the search pages: regret against queries and seconds, distributions of final regret, effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from a2v_core.errors import SettingsError
+from a2v_core.plotting import COLOURS, plot_intervals
+from a2v_core.search.plan import SECONDS, Group, Scale
+from a2v_core.search.tables import AUTHORS, estimate, held
+from a2v_core.search.trajectories import Outcomes, curve
+from a2v_core.stats import Estimate, unpaired_difference
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Colour and line of each method: the encoding by colour, its two strategies by line.
+_STYLES = {
+    "random": ("grey", "-"), "re": ("green", "-"), "rl": ("green", "--"), "bohb": ("green", ":"),
+    "bo": ("sky", "-"), "bananas": ("purple", "-"), "supervised_rl": ("orange", "--"), "supervised_bo": ("orange", "-"),
+    "arch2vec_rl": ("blue", "--"), "arch2vec_bo": ("blue", "-"), "frozen_policy": ("vermilion", "--"),
+    "random_retrieval": ("vermilion", ":"),
+}
+_POINTS = 200
+
+
+def style(group: Group) -> dict[str, str]:
+    """Colour and line of a group."""
+    colour, line = _STYLES.get(group.method, ("black", "-"))
+    return {"color": COLOURS[colour], "linestyle": line}
+
+
+def plot_against_seconds(ax: Axes, groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale,
+                         authors: pd.DataFrame | None = None) -> None:
+    """Mean test regret against simulated seconds, both logarithmic, with 95 % bands; a curve begins where all of its
+    runs have an incumbent. `authors`, their released curves, are drawn thin."""
+    grid = np.geomspace(SECONDS * scale.part / 1e3, SECONDS * scale.part, _POINTS)
+    for group in groups:
+        points = curve(runs[group.name], "seconds", grid)
+        ax.plot(points["seconds"], points["mean"], label=group.label, **style(group))
+        ax.fill_between(points["seconds"], points["low"], points["high"], color=style(group)["color"], alpha=0.15,
+                        linewidth=0)
+        if authors is not None and group.method in AUTHORS:
+            theirs = authors[authors["method"] == AUTHORS[group.method]]
+            ax.plot(theirs["seconds"], theirs["test_regret"], linewidth=0.8, alpha=0.8, **style(group))
+    ax.set(xscale="log", yscale="log", xlabel="simulated seconds", ylabel="mean test regret",
+           xlim=(grid[0] * 5, grid[-1]))
+
+
+def plot_against_queries(ax: Axes, groups: Sequence[Group], runs: Mapping[str, Outcomes], queries: int) -> None:
+    """Mean test regret against queries, with 95 % bands."""
+    for group in groups:
+        points = curve(runs[group.name], "queries", np.arange(1, queries + 1))
+        ax.plot(points["queries"], points["mean"], label=group.label, **style(group))
+        ax.fill_between(points["queries"], points["low"], points["high"], color=style(group)["color"], alpha=0.15,
+                        linewidth=0)
+    ax.set(xscale="log", yscale="log", xlabel="queries", ylabel="mean test regret")
+
+
+def plot_distribution(ax: Axes, groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale) -> None:
+    """Empirical distribution over runs of the test regret at the end of the budget."""
+    for group in groups:
+        final = np.sort(held(runs[group.name], "regret_test", seconds=SECONDS * scale.part))
+        ax.step(final, np.arange(1, len(final) + 1) / len(final), where="post", label=group.label, **style(group))
+    ax.set(xlabel="final test regret", ylabel="share of runs at or below", ylim=(0, 1.02))
+
+
+def figure6(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale, authors: pd.DataFrame | None = None
+            ) -> Figure:
+    """Both panels of Figure 6."""
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.6))
+    plot_against_seconds(left, groups, runs, scale, authors)
+    plot_distribution(right, groups, runs, scale)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def plot_queries(panels: Mapping[str, Sequence[Group]], runs: Mapping[str, Outcomes], queries: int) -> Figure:
+    """Test regret against queries, a panel a name.
+
+    Raises:
+        SettingsError: no panel.
+    """
+    import matplotlib.pyplot as plt
+
+    if not panels:
+        raise SettingsError("no panel to draw: give at least one name with its groups")
+    figure, axes = plt.subplots(1, len(panels), figsize=(max(5.5, 3.4 * len(panels)), 4.2), squeeze=False)
+    for ax, (title, groups) in zip(axes[0], panels.items(), strict=True):
+        shortest = min(int(runs[group.name].trajectories.counts.min()) for group in groups)
+        plot_against_queries(ax, groups, runs, min(queries, shortest))
+        ax.set_title(title)
+    handles = {label: handle for ax in axes[0] for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def plot_values(groups: Sequence[Group], runs: Mapping[str, Outcomes], quantity: str, queries: Mapping[str, float],
+                paper: Mapping[str, float] | None = None, xlabel: str = "") -> Axes:
+    """A quantity of each group with its interval, percent, and the paper's value where there is one.
+
+    Args:
+        queries: name of a group → queries at which it is read.
+        paper: label of a group → the paper's value.
+    """
+    ours = {g.label: estimate(100 * held(runs[g.name], quantity, queries=queries[g.name])) for g in groups}
+    ax = plot_intervals({"ours": ours}, dict(paper or {}), xlabel=xlabel, names=list(ours))
+    ax.get_legend().set_visible(bool(paper))
+    return ax
+
+
+def effects(base: Group, changed: Sequence[Group], runs: Mapping[str, Outcomes], quantity: str, queries: float
+            ) -> dict[str, Estimate]:
+    """Note of each changed group → difference of a quantity to the base, percentage points, Welch's interval."""
+    reference = 100 * held(runs[base.name], quantity, queries=queries)
+    found = {}
+    for group in changed:
+        values = 100 * held(runs[group.name], quantity, queries=queries)
+        if len(values) > 1 and len(reference) > 1:
+            found[group.note or group.label] = unpaired_difference(values, reference)
+    return found
+
+
+def plot_effects(found: Mapping[str, Mapping[str, Estimate]], xlabel: str) -> Figure:
+    """One panel a name: differences with intervals around zero."""
+    import matplotlib.pyplot as plt
+
+    rows = max(len(each) for each in found.values())
+    figure, axes = plt.subplots(1, len(found), figsize=(10, 1.4 + 0.4 * rows), squeeze=False)
+    for ax, (title, each) in zip(axes[0], found.items(), strict=True):
+        plot_intervals({"effect": dict(each)}, xlabel=xlabel, title=title, ax=ax)
+        ax.get_legend().remove()
+        ax.axvline(0, color=COLOURS["black"], linewidth=0.8)
+    return figure

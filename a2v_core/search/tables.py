@@ -1,0 +1,204 @@
+"""Numbers and tables of the search pages, from the runs of a plan's groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from a2v_core.results import Page
+from a2v_core.search.plan import AHEAD_FROM, DISCRETE_QUERIES, QUERIES, SECONDS, Group, Scale
+from a2v_core.search.trajectories import Outcomes, regret_after
+from a2v_core.stats import (
+    Estimate,
+    bootstrap_interval,
+    paired_difference,
+    probability_of_superiority,
+    t_interval,
+)
+
+#: Methods on the discrete encoding, which Table 2 reads after more queries.
+DISCRETE = ("random", "re", "rl", "bohb")
+#: Name of each method in the identities of Table 2, Figure 6 and Table 3, and in the authors' curves. Table 2 says BO
+#: where the text and Figure 6 have BOHB.
+TABLE2 = {"random": "random", "re": "re", "rl": "rl", "bohb": "bo", "supervised_rl": "supervised_rl",
+          "supervised_bo": "supervised_bo", "arch2vec_rl": "arch2vec_rl", "arch2vec_bo": "arch2vec_bo"}
+FIGURE6 = TABLE2 | {"bohb": "bohb"}
+TABLE3 = {"random": "random", "re": "re", "rl": "reinforce", "bohb": "bohb", "arch2vec_rl": "arch2vec_rl",
+          "arch2vec_bo": "arch2vec_bo"}
+AUTHORS = {"random": "random", "re": "evolution", "rl": "discrete-rl", "bohb": "bohb", "supervised_rl": "supervised-rl",
+           "supervised_bo": "supervised-bo", "arch2vec_rl": "arch2vec-rl", "arch2vec_bo": "arch2vec-bo"}
+# Fewer runs than this have Student's interval, others the bootstrap.
+_FEW_RUNS = 30
+
+
+def held(outcomes: Outcomes, quantity: str, queries: float = np.inf, seconds: float = np.inf) -> np.ndarray:
+    """What each run holds when the first of the bounds is reached, float64 [R]; a run whose budget ended before holds
+    what it had at its end."""
+    completed = outcomes.completed(queries, seconds)
+    return outcomes.values(quantity, np.where(completed < 0, outcomes.trajectories.counts[:, None], completed))[:, 0]
+
+
+def estimate(runs: np.ndarray, statistic: str = "mean") -> Estimate:
+    """A statistic over runs (mean, sd, or q90, the 90th percentile) with its 95 % interval."""
+    compute = {"mean": np.mean, "sd": lambda x, axis=-1: np.std(x, axis=axis, ddof=1),
+               "q90": lambda x, axis=-1: np.quantile(x, 0.9, axis=axis)}[statistic]
+    if len(runs) == 1:
+        value = float(runs[0]) if statistic != "sd" else 0.0
+        return Estimate(value, value, value, 1)
+    if len(runs) >= _FEW_RUNS:
+        return bootstrap_interval(runs, 0, compute, method="percentile", resamples=2000)
+    if statistic == "mean":
+        return t_interval(runs)
+    value = float(compute(runs))
+    return Estimate(value, value, value, len(runs))
+
+
+def show(found: Estimate, digits: int = 2) -> str:
+    """``mean [low, high]``, or the mean alone where there is one run."""
+    if found.n == 1:
+        return f"{found.value:.{digits}f}"
+    return f"{found.value:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+
+
+def queries_read(group: Group, scale: Scale) -> int:
+    """After how many queries Table 2 reads a group."""
+    whole = DISCRETE_QUERIES if group.method in DISCRETE else QUERIES
+    return max(1, round(whole * scale.part))
+
+
+def recorded_recipe(group: Group) -> str:
+    """Recipe in the results: a search on the discrete encoding as its authors run it has none, so that it stands beside
+    every recipe of arch2vec."""
+    return "" if group.method in DISCRETE and group.recipe == "released" else group.recipe
+
+
+def table2(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale, paper: Mapping[str, float],
+           authors: pd.DataFrame) -> pd.DataFrame:
+    """One row a group: queries, the paper's test accuracy, that of the authors' released curve at as many queries, ours
+    with interval, runs, different cells queried; percent."""
+    rows = {}
+    for group in groups:
+        found, queries = runs[group.name], queries_read(group, scale)
+        curve = authors[authors["method"] == AUTHORS.get(group.method)]
+        at = curve[curve["step"] < queries]["test_regret"]
+        printed = paper.get(f"table2/{TABLE2.get(group.method)}/test_accuracy")
+        rows[group.label] = {
+            "queries": queries, "paper": "" if printed is None else f"{printed:.2f}",
+            "authors' curve": "" if at.empty else f"{100 * (found.objective.best_test - at.iloc[-1]):.2f}",
+            "ours": show(estimate(100 * held(found, "test", queries=queries))), "runs": found.n_runs,
+            "different cells": f"{distinct(found, queries):.0f}"}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def distinct(outcomes: Outcomes, queries: int) -> float:
+    """Mean number of different cells among the first queries of a run."""
+    chosen = outcomes.trajectories.query <= queries
+    pairs = np.unique(np.stack([outcomes.trajectories.run[chosen], outcomes.queried[chosen]]), axis=1)
+    return pairs.shape[1] / outcomes.n_runs
+
+
+def regrets(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale) -> pd.DataFrame:
+    """One row a group at the end of Figure 6: queries made, test regret (mean with interval, 90th percentile), mean
+    regret from 50,000 s on; regrets in percentage points."""
+    rows = {}
+    for group in groups:
+        found, end = runs[group.name], SECONDS * scale.part
+        final = 100 * held(found, "regret_test", seconds=end)
+        made = found.completed(seconds=end)[:, 0]
+        rows[group.label] = {
+            "queries": f"{made[made >= 0].mean():.0f}" if (made >= 0).any() else "",
+            "final regret": show(estimate(final), 3),
+            "90 % of runs below": f"{np.quantile(final, 0.9):.3f}",
+            "mean from 50,000 s on": show(estimate(100 * _after(found, scale)), 3), "runs": found.n_runs}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _after(outcomes: Outcomes, scale: Scale) -> np.ndarray:
+    return regret_after(outcomes, AHEAD_FROM * scale.part, SECONDS * scale.part)
+
+
+def differences(first: Sequence[Group], second: Sequence[Group], runs: Mapping[str, Outcomes], quantity: str,
+                bounds: Mapping[str, float]) -> pd.DataFrame:
+    """Every group of `first` against every group of `second`: difference of means in percentage points (runs paired by
+    their seed), and the chance that a run of the first ends above one of the second.
+
+    Args:
+        quantity: of the incumbent, see :data:`a2v_core.search.trajectories.QUANTITIES`.
+        bounds: name of a group → queries at which it is read.
+    """
+    rows = []
+    for a in first:
+        for b in second:
+            x, y = (100 * held(runs[g.name], quantity, queries=bounds[g.name]) for g in (a, b))
+            n = min(len(x), len(y))
+            if n < 2:
+                continue
+            gap = paired_difference(x[:n], y[:n])
+            rows.append({"method": a.label, "against": b.label, "difference": show(gap),
+                         "chance to be above": f"{probability_of_superiority(x, y):.2f}", "pairs": n})
+    return pd.DataFrame(rows)
+
+
+def by_encoder(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale) -> pd.DataFrame:
+    """Mean test accuracy by pre-training, percent: how much of the result hangs on the one encoder that is used."""
+    rows = {}
+    for group in groups:
+        values = 100 * held(runs[group.name], "test", queries=queries_read(group, scale))
+        cuts = np.cumsum([arm.runs for arm in group.arms])[:-1]
+        rows[group.label] = {f"pre-training {arm.seen.seed}": show(estimate(part))
+                             for arm, part in zip(group.arms, np.split(values, cuts), strict=True)}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def record_table2(page: Page, groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale,
+                  definition: str = "exact") -> None:
+    """Put Table 2 and Figure 6 on the page: identities as at the head of the register of claims."""
+    for group in groups:
+        found, options = runs[group.name], {"recipe": recorded_recipe(group), "definition": definition}
+        if group.method in TABLE2:
+            mean = estimate(100 * held(found, "test", queries=queries_read(group, scale)))
+            _add(page, f"table2/{TABLE2[group.method]}/test_accuracy", mean, "%", options)
+            final, stem = held(found, "regret_test", seconds=SECONDS * scale.part), f"fig6/{FIGURE6[group.method]}"
+            _add(page, f"{stem}/final_regret", estimate(final), "fraction", options)
+            _add(page, f"{stem}/final_regret_q90", estimate(final, "q90"), "fraction", options)
+            _add(page, f"{stem}/regret_after_5e4", estimate(_after(found, scale)), "fraction", options)
+
+
+def record_table3(page: Page, dataset: str, groups: Sequence[Group], runs: Mapping[str, Outcomes],
+                  definition: str = "exact") -> None:
+    """Put one data set of Table 3 on the page."""
+    for group in groups:
+        if group.method not in TABLE3:
+            continue
+        for split in ("validation", "test"):
+            values = 100 * held(runs[group.name], split)
+            options = {"recipe": recorded_recipe(group), "definition": definition}
+            stem = f"table3/{dataset}/{TABLE3[group.method]}/{split}"
+            _add(page, stem, estimate(values), "%", options)
+            _add(page, f"{stem}_sd", estimate(values, "sd"), "%", options)
+
+
+def table3(dataset: str, groups: Sequence[Group], runs: Mapping[str, Outcomes], paper: Mapping[str, float]
+           ) -> pd.DataFrame:
+    """One row a group: the paper's mean ± sd of validation and test beside ours, the interval of our mean, queries;
+    percent."""
+    rows = {}
+    for group in groups:
+        row: dict[str, str | int] = {}
+        for split in ("validation", "test"):
+            values, stem = 100 * held(runs[group.name], split), f"table3/{dataset}/{TABLE3.get(group.method)}/{split}"
+            if stem in paper:
+                row[f"{split}, paper"] = f"{paper[stem]:.2f} ± {paper[f'{stem}_sd']:.2f}"
+            deviation = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
+            found = estimate(values)
+            row[f"{split}, ours"] = f"{found.value:.2f}{deviation} [{found.low:.2f}, {found.high:.2f}]"
+        row |= {"queries": f"{runs[group.name].trajectories.counts.mean():.0f}", "runs": runs[group.name].n_runs}
+        rows[group.label] = row
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("")
+
+
+def _add(page: Page, id: str, found: Estimate, unit: str, options: Mapping[str, str]) -> None:
+    ends = {"low": found.low, "high": found.high} if found.n > 1 else {}
+    page.add(id, found.value, **ends, n=found.n, unit=unit, **options)
