@@ -35,7 +35,7 @@ class Scale:
 
 
 SCALES = {
-    "smoke": Scale(4, 2, 1, {"nasbench101": 1, "nasbench201": 1}, 1 / 25),
+    "smoke": Scale(4, 2, 1, {"nasbench101": 1, "nasbench201": 1}, 1 / 10),
     "quick": Scale(20, 10, 2, {"nasbench101": 1, "nasbench201": 2}, 1 / 5),
     "full": Scale(500, 100, 100, {"nasbench101": 3, "nasbench201": 5}, 1.0),
 }

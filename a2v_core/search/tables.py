@@ -40,6 +40,11 @@ def held(outcomes: Outcomes, quantity: str, queries: float = np.inf, seconds: fl
     return outcomes.values(quantity, np.where(completed < 0, outcomes.trajectories.counts[:, None], completed))[:, 0]
 
 
+def missing_table(error: Exception) -> str:
+    """A box, in the book's Markdown, that says which table is not here and how to get it."""
+    return f":::{{admonition}} A table is not here\n:class: warning\n{error}\n\nWhat needs it is left out below.\n:::"
+
+
 def estimate(runs: np.ndarray, statistic: str = "mean") -> Estimate:
     """A statistic over runs (mean, sd, or q90, the 90th percentile) with its 95 % interval."""
     compute = {"mean": np.mean, "sd": lambda x, axis=-1: np.std(x, axis=axis, ddof=1),
@@ -106,17 +111,20 @@ def regrets(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale)
     for group in groups:
         found, end = runs[group.name], SECONDS * scale.part
         final = 100 * held(found, "regret_test", seconds=end)
-        made = found.completed(seconds=end)[:, 0]
+        made, after = found.completed(seconds=end)[:, 0], _after(found, scale)
         rows[group.label] = {
             "queries": f"{made[made >= 0].mean():.0f}" if (made >= 0).any() else "",
             "final regret": show(estimate(final), 3),
             "90 % of runs below": f"{np.quantile(final, 0.9):.3f}",
-            "mean from 50,000 s on": show(estimate(100 * _after(found, scale)), 3), "runs": found.n_runs}
+            "mean from 50,000 s on": show(estimate(100 * after), 3) if len(after) else "", "runs": found.n_runs}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def _after(outcomes: Outcomes, scale: Scale) -> np.ndarray:
-    return regret_after(outcomes, AHEAD_FROM * scale.part, SECONDS * scale.part)
+    """Mean regret of each run over the later part of Figure 6; runs whose first query takes longer than the earlier part
+    (in shortened profiles only) are left out."""
+    found = regret_after(outcomes, AHEAD_FROM * scale.part, SECONDS * scale.part)
+    return found[np.isfinite(found)]
 
 
 def differences(first: Sequence[Group], second: Sequence[Group], runs: Mapping[str, Outcomes], quantity: str,
@@ -163,7 +171,14 @@ def record_table2(page: Page, groups: Sequence[Group], runs: Mapping[str, Outcom
             final, stem = held(found, "regret_test", seconds=SECONDS * scale.part), f"fig6/{FIGURE6[group.method]}"
             _add(page, f"{stem}/final_regret", estimate(final), "fraction", options)
             _add(page, f"{stem}/final_regret_q90", estimate(final, "q90"), "fraction", options)
-            _add(page, f"{stem}/regret_after_5e4", estimate(_after(found, scale)), "fraction", options)
+            if len(after := _after(found, scale)):
+                _add(page, f"{stem}/regret_after_5e4", estimate(after), "fraction", options)
+
+
+def record_accuracy(page: Page, id: str, group: Group, outcomes: Outcomes, queries: float = np.inf) -> None:
+    """Put the mean test accuracy of a group that no claim is about on the page, percent."""
+    found = estimate(100 * held(outcomes, "test", queries=queries))
+    _add(page, id, found, "%", {"recipe": group.recipe, "definition": "exact"})
 
 
 def record_table3(page: Page, dataset: str, groups: Sequence[Group], runs: Mapping[str, Outcomes],
