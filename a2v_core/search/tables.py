@@ -121,8 +121,8 @@ def regrets(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale)
 
 
 def _after(outcomes: Outcomes, scale: Scale) -> np.ndarray:
-    """Mean regret of each run over the later part of Figure 6; runs whose first query takes longer than the earlier part
-    (in shortened profiles only) are left out."""
+    """Mean regret of each run over the later part of Figure 6; runs whose first query takes longer than the earlier
+    part (in shortened profiles only) are left out."""
     found = regret_after(outcomes, AHEAD_FROM * scale.part, SECONDS * scale.part)
     return found[np.isfinite(found)]
 
