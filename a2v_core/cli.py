@@ -233,11 +233,20 @@ def study_run(
 
 @study_app.command("publish")
 def study_publish(data_dir: DataDir = None) -> None:
-    """Copy finished models and records of the full study to data/pretrained, to be committed."""
-    from a2v_core.table1_plan import publish_full
+    """Copy finished models, records and search runs of the full study to data/pretrained and data/searches, to be
+    committed."""
+    from a2v_core import table1_plan
+    from a2v_core.errors import MissingDataError
+    from a2v_core.search import plan
 
-    for path in publish_full(data_dir=str(data_dir or "")):
+    where = str(data_dir or "")
+    for path in table1_plan.publish_full(data_dir=where):
         print(path)
+    try:
+        for path in plan.publish_full(data_dir=where):
+            print(path)
+    except MissingDataError as error:
+        print(f"search runs are not published: {error}")
 
 
 @study_app.command("status")

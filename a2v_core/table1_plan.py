@@ -111,7 +111,7 @@ def publish_full(seed: int = 0, data_dir: str = "") -> list[Path]:
     size, store, written = plan("full"), ArtifactStore(data_dir), []
     for arm in [*planned_arms("full"), DIRECTED]:
         seeds = range(seed, seed + size.seeds[arm.space])
-        with_weights = not arm.changes or arm is DIRECTED
+        with_weights = arm is DIRECTED or arm in main_arms(arm.space)
         written += publish(arm, get_space(arm.space), study_cells(arm.space, None), seeds, store, with_weights)
     return written
 

@@ -29,8 +29,8 @@ TABLE3 = {"random": "random", "re": "re", "rl": "reinforce", "bohb": "bohb", "ar
           "arch2vec_bo": "arch2vec_bo"}
 AUTHORS = {"random": "random", "re": "evolution", "rl": "discrete-rl", "bohb": "bohb", "supervised_rl": "supervised-rl",
            "supervised_bo": "supervised-bo", "arch2vec_rl": "arch2vec-rl", "arch2vec_bo": "arch2vec-bo"}
-# Fewer runs than this have Student's interval, others the bootstrap.
-_FEW_RUNS = 30
+# Fewer runs than this have Student's interval for their mean, others the bootstrap, which needs ten of them.
+_FEW_RUNS, _LEAST_RESAMPLED = 30, 10
 
 
 def held(outcomes: Outcomes, quantity: str, queries: float = np.inf, seconds: float = np.inf) -> np.ndarray:
@@ -46,25 +46,29 @@ def missing_table(error: Exception) -> str:
 
 
 def estimate(runs: np.ndarray, statistic: str = "mean") -> Estimate:
-    """A statistic over runs (mean, sd, or q90, the 90th percentile) with its 95 % interval."""
+    """A statistic over runs (mean, sd, or q90, the 90th percentile) with its 95 % interval, whose ends are NaN where
+    the runs are too few to tell; those of one run are its value."""
     compute = {"mean": np.mean, "sd": lambda x, axis=-1: np.std(x, axis=axis, ddof=1),
                "q90": lambda x, axis=-1: np.quantile(x, 0.9, axis=axis)}[statistic]
     if len(runs) == 1:
         value = float(runs[0]) if statistic != "sd" else 0.0
         return Estimate(value, value, value, 1)
-    if len(runs) >= _FEW_RUNS:
-        return bootstrap_interval(runs, 0, compute, method="percentile", resamples=2000)
-    if statistic == "mean":
+    if statistic == "mean" and len(runs) < _FEW_RUNS:
         return t_interval(runs)
-    value = float(compute(runs))
-    return Estimate(value, value, value, len(runs))
+    if len(runs) < _LEAST_RESAMPLED:
+        return Estimate(float(compute(runs)), np.nan, np.nan, len(runs))
+    return bootstrap_interval(runs, 0, compute, method="percentile", resamples=2000)
 
 
 def show(found: Estimate, digits: int = 2) -> str:
-    """``mean [low, high]``, or the mean alone where there is one run."""
-    if found.n == 1:
+    """``value [low, high]``, or the value alone where it has no interval."""
+    if not _has_interval(found):
         return f"{found.value:.{digits}f}"
     return f"{found.value:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+
+
+def _has_interval(found: Estimate) -> bool:
+    return found.n > 1 and bool(np.isfinite(found.low))
 
 
 def queries_read(group: Group, scale: Scale) -> int:
@@ -140,12 +144,12 @@ def differences(first: Sequence[Group], second: Sequence[Group], runs: Mapping[s
     for a in first:
         for b in second:
             x, y = (100 * held(runs[g.name], quantity, queries=bounds[g.name]) for g in (a, b))
-            n = min(len(x), len(y))
-            if n < 2:
+            seeds, of_x, of_y = np.intersect1d(*(runs[g.name].trajectories.seeds for g in (a, b)), return_indices=True)
+            if len(seeds) < 2:
                 continue
-            gap = paired_difference(x[:n], y[:n])
+            gap = paired_difference(x[of_x], y[of_y])
             rows.append({"method": a.label, "against": b.label, "difference": show(gap),
-                         "chance to be above": f"{probability_of_superiority(x, y):.2f}", "pairs": n})
+                         "chance to be above": f"{probability_of_superiority(x, y):.2f}", "pairs": len(seeds)})
     return pd.DataFrame(rows)
 
 
@@ -207,13 +211,13 @@ def table3(dataset: str, groups: Sequence[Group], runs: Mapping[str, Outcomes], 
             if stem in paper:
                 row[f"{split}, paper"] = f"{paper[stem]:.2f} ± {paper[f'{stem}_sd']:.2f}"
             deviation = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
-            found = estimate(values)
-            row[f"{split}, ours"] = f"{found.value:.2f}{deviation} [{found.low:.2f}, {found.high:.2f}]"
+            mean, *interval = show(estimate(values)).partition(" ")
+            row[f"{split}, ours"] = mean + deviation + "".join(interval)
         row |= {"queries": f"{runs[group.name].trajectories.counts.mean():.0f}", "runs": runs[group.name].n_runs}
         rows[group.label] = row
     return pd.DataFrame.from_dict(rows, orient="index").fillna("")
 
 
 def _add(page: Page, id: str, found: Estimate, unit: str, options: Mapping[str, str]) -> None:
-    ends = {"low": found.low, "high": found.high} if found.n > 1 else {}
+    ends = {"low": found.low, "high": found.high} if _has_interval(found) else {}
     page.add(id, found.value, **ends, n=found.n, unit=unit, **options)
