@@ -26,13 +26,20 @@ _STYLES = {
     "arch2vec_rl": ("blue", "--"), "arch2vec_bo": ("blue", "-"), "frozen_policy": ("vermilion", "--"),
     "random_retrieval": ("vermilion", ":"),
 }
+# What the colour of a method is mixed with where it runs by another recipe than `released`.
+_MIXED_WITH = {"paper": "white", "corrected": "black"}
 _POINTS = 200
 
 
 def style(group: Group) -> dict[str, str]:
-    """Colour and line of a group."""
-    colour, line = _STYLES.get(group.method, ("black", "-"))
-    return {"color": COLOURS[colour], "linestyle": line}
+    """Colour and line of a group: those of its method, lighter for recipe `paper`, darker for `corrected`."""
+    from matplotlib.colors import to_hex, to_rgb
+
+    name, line = _STYLES.get(group.method, ("black", "-"))
+    colour = COLOURS[name]
+    if group.recipe in _MIXED_WITH:
+        colour = to_hex(np.add(to_rgb(colour), to_rgb(_MIXED_WITH[group.recipe])) / 2)
+    return {"color": colour, "linestyle": line}
 
 
 def plot_against_seconds(ax: Axes, groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale,
@@ -92,7 +99,7 @@ def plot_queries(panels: Mapping[str, Sequence[Group]], runs: Mapping[str, Outco
 
     if not panels:
         raise SettingsError("no panel to draw: give at least one name with its groups")
-    figure, axes = plt.subplots(1, len(panels), figsize=(max(5.5, 3.4 * len(panels)), 4.2), squeeze=False)
+    figure, axes = plt.subplots(1, len(panels), figsize=(10, 4.6), squeeze=False)
     for ax, (title, groups) in zip(axes[0], panels.items(), strict=True):
         shortest = min(int(runs[group.name].trajectories.counts.min()) for group in groups)
         plot_against_queries(ax, groups, runs, min(queries, shortest))

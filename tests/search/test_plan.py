@@ -205,3 +205,14 @@ def test_a_group_has_the_runs_of_its_arms_in_their_order(third_party, tmp_path, 
             np.testing.assert_array_equal(getattr(found[name].trajectories, field.name), getattr(expected, field.name))
         assert found[name].objective.digest == labels.digest
     assert plan.run([]) == {}
+
+
+def test_what_is_published_are_the_full_runs_of_the_methods_that_take_long(monkeypatch):
+    given = []
+    monkeypatch.setattr(plan, "publish", lambda arms, data_dir: given.append((arms, data_dir)) or ["written"])
+    assert plan.publish_full(1000, "there") == ["written"]
+    (arms, data_dir), = given
+    assert data_dir == "there"
+    every = [arm for space in PAGES for group in searches_of(space, "full").all() for arm in group.arms]
+    assert arms == [arm for arm in every if arm.method not in ("random", "re", "rl", "bohb")]
+    assert {arm.method for arm in arms} >= {"arch2vec_rl", "arch2vec_bo", "supervised_bo", "bananas", "bo"}
