@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from a2v_core.artifacts import ArtifactStore
 from a2v_core.results import Page
+from a2v_core.search.features import Features
 from a2v_core.search.plan import AHEAD_FROM, DISCRETE_QUERIES, QUERIES, SECONDS, Group, Scale
 from a2v_core.search.trajectories import Outcomes, regret_after
+from a2v_core.spaces.base import SearchSpace
 from a2v_core.stats import (
     Estimate,
     bootstrap_interval,
@@ -151,6 +154,17 @@ def differences(first: Sequence[Group], second: Sequence[Group], runs: Mapping[s
             rows.append({"method": a.label, "against": b.label, "difference": show(gap),
                          "chance to be above": f"{probability_of_superiority(x, y):.2f}", "pairs": len(seeds)})
     return pd.DataFrame(rows)
+
+
+def embeddings(seen: Sequence[Features], space: SearchSpace, data_dir: str = "") -> pd.DataFrame:
+    """One row an embedding of the space: how many different points it has, and the largest distance to their mean."""
+    rows, store = {}, ArtifactStore(data_dir)
+    for features in seen:
+        points = features.build(space, store).astype(np.float64)
+        distance = np.linalg.norm(points - points.mean(0), axis=1).max()
+        rows[f"{features.recipe}, pre-training {features.seed}"] = {
+            "different points": len(np.unique(points, axis=0)), "radius": float(distance)}
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def by_encoder(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale) -> pd.DataFrame:
