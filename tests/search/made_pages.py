@@ -10,7 +10,7 @@ from a2v_core.search.runs import ENDED_BY_SECONDS, Trajectories
 from a2v_core.search.trajectories import Outcomes
 from a2v_core.spaces import get_space
 
-M = 60
+M = 3000
 #: A page of a hundredth of the paper's budgets.
 SCALE = Scale(6, 4, 3, {"nasbench101": 2, "nasbench201": 3}, 1 / 100)
 

@@ -100,11 +100,7 @@ def test_any_cells_and_any_number_of_rounds(graph, padded, rounds):
 # --- classes ---------------------------------------------------------------------------------------------------------
 
 
-# With 11 nodes a row of the third round has more bits than a word.
-@pytest.mark.parametrize("graph", GRAPHS)
-@pytest.mark.parametrize(("m", "n", "k"), [(300, 5, 2), (1500, 11, 11)])
-def test_there_is_one_class_for_each_colour(m, n, k, graph):
-    cells = random_cells(m, n, k)
+def check_by_colours(cells, graph):
     classes, history = message_classes(cells, ROUNDS, graph), refined(cells, ROUNDS, graph)
     assert classes.ops.tolist() == sorted(set(cells.ops.ravel().tolist()))
     for layer, colours in zip(classes.layers, history, strict=True):
@@ -114,6 +110,24 @@ def test_there_is_one_class_for_each_colour(m, n, k, graph):
     pairs = {(tuple(nodes), tuple(sorted(colours)))
              for nodes, colours in zip(classes.nodes.tolist(), history[-1], strict=True)}
     assert len(pairs) == len({nodes for nodes, _ in pairs}) == len({colours for _, colours in pairs})
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+@pytest.mark.parametrize(("m", "n", "k"), [(300, 5, 2), (1000, 11, 11)])
+def test_there_is_one_class_for_each_colour(m, n, k, graph):
+    check_by_colours(random_cells(m, n, k), graph)
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_nodes_that_differ_in_the_last_neighbour_alone(graph):
+    # Stars of ten leaves with 40 operations, 6 bits each: the smallest one is the eleventh number of its row, and the
+    # first that is not in the row's first word.
+    rng, m = np.random.default_rng(0), 400
+    adjacency = np.zeros((m, 11, 11), np.uint8)
+    adjacency[:, 0, 1:] = 1
+    ops = rng.integers(38, 40, (m, 11)).astype(np.uint8)
+    ops[:, 10] = rng.integers(0, 38, m)
+    check_by_colours(Cells(adjacency, ops), graph)
 
 
 @pytest.mark.parametrize("graph", GRAPHS)

@@ -55,9 +55,13 @@ def test_a_method_without_embedding_is_one_arm():
         assert group.arms[0].features is None
 
 
-def test_an_embedding_may_be_of_another_recipe_than_the_search():
-    group = make_group(SCALE, "nasbench101", "imputed", "arch2vec_rl", "released", 4, 1e6, embedding="corrected")
-    assert {(arm.recipe, arm.features.recipe) for arm in group.arms} == {("released", "corrected")}
+@pytest.mark.parametrize(("recipe", "embedding", "seen"), [
+    ("released", None, "released"), ("paper", None, "released"), ("corrected", None, "corrected"),
+    ("released", "corrected", "corrected"), ("paper", "paper", "paper")])
+def test_the_embedding_is_that_of_the_recipe_or_the_one_asked_for(recipe, embedding, seen):
+    group = make_group(SCALE, "nasbench101", "imputed", "arch2vec_rl", recipe, 4, 1e6, embedding=embedding)
+    assert {(arm.recipe, arm.features.recipe) for arm in group.arms} == {(recipe, seen)}
+    assert set(plan.EMBEDDINGS) == set(get_method("arch2vec_rl").recipes)
 
 
 def test_a_budget_is_the_share_of_the_paper_and_changes_reach_every_arm():
@@ -180,6 +184,8 @@ def test_parts_of_table3():
     assert set(searches.groups) == {d + ending for d in plan.DATASETS for ending in ("", ": controls", ": signals")}
     for dataset in plan.DATASETS:
         assert {g.objective for g in searches.groups[dataset]} == {dataset}
+        embeddings = [g.arms[0].features.recipe for g in searches.groups[f"{dataset}: controls"] if g.note]
+        assert embeddings == ["corrected", "paper"] * 2
         shown = {(g.method, g.recipe) for g in searches.groups[dataset]}
         assert shown == {(m, "released") for m in ("random", "re", "rl", "bohb")} | \
             {(f"arch2vec_{a}", r) for a in ("rl", "bo") for r in ("released", "paper", "corrected")}

@@ -256,6 +256,19 @@ def test_runs_by_pretraining():
         show(estimate(100 * held(runs[groups[1].name], "test", queries=10)))
 
 
+def test_points_of_an_embedding_by_hand():
+    class Seen:
+        recipe, seed = "paper", 2
+
+        def build(self, space, store):
+            assert space == "a space"
+            return np.array([[0, 0], [0, 0], [6, 0], [6, 0], [3, 4]], np.float32)
+
+    shown = tables.embeddings([Seen()], "a space")
+    # The mean is (3, 0.8), at sqrt(9 + 0.64) from the corners and at 3.2 from the third point.
+    assert shown.to_dict("index") == {"paper, pre-training 2": {"different points": 3, "radius": pytest.approx(3.2)}}
+
+
 def test_table3_row_by_row():
     groups = [group("re", space="nasbench201", name="cifar10"),
               group("arch2vec_rl", space="nasbench201", name="cifar10", runs=1),

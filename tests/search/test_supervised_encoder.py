@@ -8,6 +8,7 @@ import pytest
 import torch
 from made_cells import random_cells
 from scipy import stats
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from a2v_core.cells import PAD, Cells
@@ -26,8 +27,9 @@ EXACT = {"rtol": 1e-10, "atol": 1e-11}
 def _one_thread():
     """As searches are computed: with more, what a thread gets depends on how many runs there are."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
+    with threadpool_limits(1):
+        torch.set_num_threads(1)
+        yield
     torch.set_num_threads(before)
 
 
@@ -221,7 +223,6 @@ def test_gradient_is_that_of_finite_differences(graph, training):
         for moved in (step, -step):
             encoders.parameters = (layers.detach() + moved, heads)
             values.append(loss_of(encoders.encode(*cells, training)[0], 0).item())
-        # Batchnorm in evaluation moves by nothing between the two, in training it does not use what has moved.
         assert (values[0] - values[1]) / 2 == pytest.approx((gradient * step).sum().item(), rel=1e-5, abs=1e-10)
 
 
