@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -45,7 +46,9 @@ def run_tasks(function: Callable[..., Any], tasks: Sequence[dict[str, Any]], *, 
 @contextmanager
 def _backend(scheduler: str, workers: int) -> Iterator[None]:
     if not scheduler:
-        with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
+        with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1), warnings.catch_warnings():
+            # A worker whose memory has grown is replaced by a new one; its task was done before.
+            warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given to the executor")
             yield
         return
     try:
