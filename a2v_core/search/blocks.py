@@ -99,7 +99,7 @@ class Arm:
 
 
 def run_study(arms: Sequence[Arm], *, data_dir: str = "", scheduler: str = "", n_jobs: int | None = None,
-              device: str = "auto") -> list[Trajectories]:
+              device: str = "auto", only_existing: bool = False) -> list[Trajectories | None]:
     """The runs of each arm, in order: blocks are read where they exist, computed side by side where they do not.
 
     Args:
@@ -107,6 +107,7 @@ def run_study(arms: Sequence[Arm], *, data_dir: str = "", scheduler: str = "", n
             when this process is killed; without a shared folder blocks are kept when the last one is finished.
         scheduler, n_jobs: as in :func:`a2v_core.parallel.run_tasks`.
         device: where networks live.
+        only_existing: compute nothing; an arm then has the runs that are there, or is None without any.
 
     Raises:
         SettingsError: an arm names something unknown.
@@ -116,7 +117,7 @@ def run_study(arms: Sequence[Arm], *, data_dir: str = "", scheduler: str = "", n
     keys = [block_keys(arm, data_dir) for arm in arms]
     found = {key: _load(store, key) for of_arm in keys for key in of_arm}
     missing = {key: block for arm, of_arm in zip(arms, keys, strict=True)
-               for key, block in zip(of_arm, arm.blocks(), strict=True) if found[key] is None}
+               for key, block in zip(of_arm, arm.blocks(), strict=True) if found[key] is None and not only_existing}
     for space, features in {(block.space, block.seen) for block in missing.values()}:
         features.prepare(get_space(space), store, device)
     tasks = [{"block": block, "data_dir": data_dir, "device": device, "progress": len(missing) == 1}
@@ -129,7 +130,8 @@ def run_study(arms: Sequence[Arm], *, data_dir: str = "", scheduler: str = "", n
         found[key] = result
         if store.load_bytes(_KIND, key, ".parquet") is None:
             _save(store, key, block, result)
-    return [Trajectories.concatenate([found[key] for key in of_arm]) for of_arm in keys]
+    there = [[found[key] for key in of_arm if found[key] is not None] for of_arm in keys]
+    return [Trajectories.concatenate(parts) if parts else None for parts in there]
 
 
 def run_block(block: Arm, data_dir: str = "", device: str = "auto", progress: bool = False

@@ -61,7 +61,7 @@ class Features:
                     "code": code_digest(__name__, "a2v_core.search.feature_encodings")}
         from a2v_core.pretraining import training_key
 
-        return asdict(self) | {"model": training_key(space.cells(), self._settings(space), self.seed),
+        return asdict(self) | {"model": training_key(space.cells(), self.settings(space), self.seed),
                                "code": code_digest(*_EMBEDDING_MODULES)}
 
     def build(self, space: SearchSpace, store: ArtifactStore, device: str = "auto") -> np.ndarray | None:
@@ -79,7 +79,8 @@ class Features:
         if self.kind in ("arch2vec", "untrained"):
             self.build(space, store, device)
 
-    def _settings(self, space: SearchSpace) -> PretrainingSettings:
+    def settings(self, space: SearchSpace) -> PretrainingSettings:
+        """Settings of the pre-training, or of the model that is not trained."""
         from a2v_core.recipes import pretraining_settings
 
         changes = {} if self.epochs is None else {"epochs": self.epochs}
@@ -88,7 +89,7 @@ class Features:
     def _embed(self, space: SearchSpace, store: ArtifactStore, device: str) -> np.ndarray:
         from a2v_core.pretraining import embed, pretrain
 
-        settings, cells, n_operations = self._settings(space), space.cells(), len(space.vocabulary)
+        settings, cells, n_operations = self.settings(space), space.cells(), len(space.vocabulary)
         if self.kind == "untrained":
             return embed(_untrained(n_operations, settings, self.seed, device), cells, progress=True)
         # Compiling takes longer than a short training.

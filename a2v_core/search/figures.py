@@ -11,7 +11,7 @@ import pandas as pd
 from a2v_core.errors import SettingsError
 from a2v_core.plotting import COLOURS, plot_intervals
 from a2v_core.search.plan import SECONDS, Group, Scale
-from a2v_core.search.tables import AUTHORS, estimate, held
+from a2v_core.search.tables import AUTHORS, held
 from a2v_core.search.trajectories import Outcomes, curve
 from a2v_core.stats import Estimate, unpaired_difference
 
@@ -24,7 +24,7 @@ _STYLES = {
     "random": ("grey", "-"), "re": ("green", "-"), "rl": ("green", "--"), "bohb": ("green", ":"),
     "bo": ("sky", "-"), "bananas": ("purple", "-"), "supervised_rl": ("orange", "--"), "supervised_bo": ("orange", "-"),
     "arch2vec_rl": ("blue", "--"), "arch2vec_bo": ("blue", "-"), "frozen_policy": ("vermilion", "--"),
-    "random_retrieval": ("vermilion", ":"),
+    "random_retrieval": ("vermilion", ":"), "local_search": ("black", "--"), "neighbour_evolution": ("black", ":"),
 }
 # What the colour of a method is mixed with where it runs by another recipe than `released`.
 _MIXED_WITH = {"paper": "white", "corrected": "black"}
@@ -43,12 +43,14 @@ def style(group: Group) -> dict[str, str]:
 
 
 def plot_against_seconds(ax: Axes, groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale,
-                         authors: pd.DataFrame | None = None) -> None:
+                         authors: pd.DataFrame | None = None, charged: Mapping[str, float] | None = None) -> None:
     """Mean test regret against simulated seconds, both logarithmic, with 95 % bands; a curve begins where all of its
-    runs have an incumbent. `authors`, their released curves, are drawn thin."""
+    runs have an incumbent. `authors`, their released curves, are drawn thin; `charged` are seconds by name of a group
+    that pass before its first query."""
     grid = np.geomspace(SECONDS * scale.part / 1e3, SECONDS * scale.part, _POINTS)
     for group in groups:
         points = curve(runs[group.name], "seconds", grid)
+        points["seconds"] += (charged or {}).get(group.name, 0.0)
         ax.plot(points["seconds"], points["mean"], label=group.label, **style(group))
         ax.fill_between(points["seconds"], points["low"], points["high"], color=style(group)["color"], alpha=0.15,
                         linewidth=0)
@@ -109,18 +111,24 @@ def plot_queries(panels: Mapping[str, Sequence[Group]], runs: Mapping[str, Outco
     return figure
 
 
-def plot_values(groups: Sequence[Group], runs: Mapping[str, Outcomes], quantity: str, queries: Mapping[str, float],
-                paper: Mapping[str, float] | None = None, xlabel: str = "") -> Axes:
-    """A quantity of each group with its interval, percent, and the paper's value where there is one.
+def plot_action_distances(measured: Mapping[str, pd.DataFrame]) -> Figure:
+    """Mean distance from action to cell, and norm of the policy's mean, against queries.
 
     Args:
-        queries: name of a group → queries at which it is read.
-        paper: label of a group → the paper's value.
+        measured: label → a table of :func:`a2v_core.search.action_distances.action_distances`.
     """
-    ours = {g.label: estimate(100 * held(runs[g.name], quantity, queries=queries[g.name])) for g in groups}
-    ax = plot_intervals({"ours": ours}, dict(paper or {}), xlabel=xlabel, names=list(ours))
-    ax.get_legend().set_visible(bool(paper))
-    return ax
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.8))
+    colours = [COLOURS[name] for name in ("blue", "orange", "vermilion", "green", "purple", "sky")]
+    for (label, table), colour in zip(measured.items(), colours, strict=False):
+        for ax, column in zip(axes, ("distance", "mean_norm"), strict=True):
+            ax.plot(table["query"], table[column], label=label, color=colour)
+        axes[0].axhline(table["radius"].iloc[0], color=colour, linestyle=":", linewidth=1)
+    axes[0].set(xlabel="queries", ylabel="distance from action to cell", ylim=(0, None))
+    axes[1].set(xlabel="queries", ylabel="norm of the policy's mean", ylim=(0, None))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
 
 
 def effects(base: Group, changed: Sequence[Group], runs: Mapping[str, Outcomes], quantity: str, queries: float

@@ -154,9 +154,8 @@ def table2(profile: str, seed: int = 0, signal: str = "imputed") -> Plan:
     plan.groups["signals"] = [
         group(method, recipe, scale.controls, objective=objective)
         for objective, methods in (("mean_test", ("random", "re", "rl", "bohb", "arch2vec_rl", "arch2vec_bo")),
-                                   ("measured", ("random", "arch2vec_rl", "arch2vec_bo")))
-        for method in methods
-        for recipe in (("corrected",) if method == "random" else ("released",))]
+                                   ("measured", ("arch2vec_rl", "arch2vec_bo")))
+        for method, recipe in (("random", "corrected"), *((method, "released") for method in methods))]
     return plan
 
 
@@ -188,7 +187,8 @@ def table3(profile: str, seed: int = 0) -> Plan:
     for dataset in DATASETS:
         plan.groups[dataset] = [
             *(group(dataset, method, "released", scale.runs) for method in ("random", "re", "rl", "bohb")),
-            *(group(dataset, f"arch2vec_{agent}", recipe, scale.runs)
+            *(group(dataset, f"arch2vec_{agent}", recipe,
+                    scale.controls if (agent, recipe) == ("bo", "corrected") else scale.runs)
               for agent in ("rl", "bo") for recipe in ("released", "paper", "corrected"))]
         plan.groups[f"{dataset}: controls"] = [
             *(group(dataset, method, "released", scale.controls) for method in ("frozen_policy", "random_retrieval")),
@@ -202,14 +202,28 @@ def table3(profile: str, seed: int = 0) -> Plan:
 
 
 def run(groups: Iterable[Group], *, data_dir: str = "", scheduler: str = "", device: str = "auto",
-        n_jobs: int | None = None) -> dict[str, Outcomes]:
+        n_jobs: int | None = None, only_existing: bool = False) -> dict[str, Outcomes]:
     """The runs of the groups by name, read where they exist and computed where they do not; see
-    :func:`a2v_core.search.blocks.run_study`."""
+    :func:`a2v_core.search.blocks.run_study`. With `only_existing`, groups without any run are left out."""
     groups = list(groups)
     arms = [arm for group in groups for arm in group.arms]
-    made = iter(run_study(arms, data_dir=data_dir, scheduler=scheduler, device=device, n_jobs=n_jobs))
-    return {group.name: Outcomes(Trajectories.concatenate([next(made) for _ in group.arms]),
-                                 get_objective(group.arms[0].space, group.objective, data_dir)) for group in groups}
+    made = iter(run_study(arms, data_dir=data_dir, scheduler=scheduler, device=device, n_jobs=n_jobs,
+                          only_existing=only_existing))
+    found = [(group, [runs for _ in group.arms if (runs := next(made)) is not None]) for group in groups]
+    return {group.name: Outcomes(Trajectories.concatenate(runs),
+                                 get_objective(group.arms[0].space, group.objective, data_dir))
+            for group, runs in found if runs}
+
+
+def unfinished(groups: Iterable[Group], runs: Mapping[str, Outcomes]) -> list[str]:
+    """A line for each group that has fewer runs than planned: its label and how many there are."""
+    lines = []
+    for group in groups:
+        planned = sum(arm.runs for arm in group.arms)
+        there = runs[group.name].n_runs if group.name in runs else 0
+        if there < planned:
+            lines.append(f"{group.label}, signal {group.objective}: {there} of {planned}")
+    return lines
 
 
 def publish_full(seed: int = 0, data_dir: str = "") -> list[Path]:

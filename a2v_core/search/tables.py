@@ -12,6 +12,7 @@ from a2v_core.results import Page
 from a2v_core.search.features import Features
 from a2v_core.search.plan import AHEAD_FROM, DISCRETE_QUERIES, QUERIES, SECONDS, Group, Scale
 from a2v_core.search.trajectories import Outcomes, regret_after
+from a2v_core.spaces import get_space
 from a2v_core.spaces.base import SearchSpace
 from a2v_core.stats import (
     Estimate,
@@ -88,17 +89,18 @@ def recorded_recipe(group: Group) -> str:
 
 def table2(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale, paper: Mapping[str, float],
            authors: pd.DataFrame) -> pd.DataFrame:
-    """One row a group: queries, the paper's test accuracy, that of the authors' released curve at as many queries, ours
-    with interval, runs, different cells queried; percent."""
+    """One row a group: queries, the paper's test accuracy, that of the authors' released curve at as many queries (or
+    at its end, with the number of queries there), ours with interval, runs, different cells queried; percent."""
     rows = {}
     for group in groups:
         found, queries = runs[group.name], queries_read(group, scale)
         curve = authors[authors["method"] == AUTHORS.get(group.method)]
         at = curve[curve["step"] < queries]["test_regret"]
+        ended = f" ({len(at)})" if len(at) < queries else ""
         printed = paper.get(f"table2/{TABLE2.get(group.method)}/test_accuracy")
         rows[group.label] = {
             "queries": queries, "paper": "" if printed is None else f"{printed:.2f}",
-            "authors' curve": "" if at.empty else f"{100 * (found.objective.best_test - at.iloc[-1]):.2f}",
+            "authors' curve": "" if at.empty else f"{100 * (found.objective.best_test - at.iloc[-1]):.2f}{ended}",
             "ours": show(estimate(100 * held(found, "test", queries=queries))), "runs": found.n_runs,
             "different cells": f"{distinct(found, queries):.0f}"}
     return pd.DataFrame.from_dict(rows, orient="index")
@@ -109,6 +111,33 @@ def distinct(outcomes: Outcomes, queries: int) -> float:
     chosen = outcomes.trajectories.query <= queries
     pairs = np.unique(np.stack([outcomes.trajectories.run[chosen], outcomes.queried[chosen]]), axis=1)
     return pairs.shape[1] / outcomes.n_runs
+
+
+def best_queried(outcomes: Outcomes, queries: float = np.inf) -> np.ndarray:
+    """Test accuracy of the best cell, by test accuracy, among the first queries of each run, float64 [R]: what a run
+    would report if it chose without error."""
+    chosen = outcomes.trajectories.query <= queries
+    best = np.full(outcomes.n_runs, -np.inf)
+    np.maximum.at(best, outcomes.trajectories.run[chosen], outcomes.objective.test[outcomes.queried[chosen]])
+    return best
+
+
+def two_regrets(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale, authors: pd.DataFrame
+                ) -> pd.DataFrame:
+    """One row a group: validation and test regret after the queries of Table 2, of the authors' curves (or at their
+    end) and ours, and the test regret that the best queried cell would have; percentage points."""
+    rows = {}
+    for group in groups:
+        found, queries = runs[group.name], queries_read(group, scale)
+        curve = authors[(authors["method"] == AUTHORS.get(group.method)) & (authors["step"] < queries)]
+        theirs = {} if curve.empty else 100 * curve.iloc[-1][["validation_regret", "test_regret"]].astype(float)
+        ours = [100 * held(found, f"regret_{split}", queries=queries).mean() for split in ("validation", "test")]
+        rows[group.label] = {
+            **{f"authors, {split}": f"{theirs[f'{split}_regret']:.3f}" if len(theirs) else ""
+               for split in ("validation", "test")},
+            "ours, validation": f"{ours[0]:.3f}", "ours, test": f"{ours[1]:.3f}",
+            "ours, best queried": f"{100 * (found.objective.best_test - best_queried(found, queries)).mean():.3f}"}
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def regrets(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale) -> pd.DataFrame:
@@ -172,10 +201,25 @@ def by_encoder(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Sca
     rows = {}
     for group in groups:
         values = 100 * held(runs[group.name], "test", queries=queries_read(group, scale))
-        cuts = np.cumsum([arm.runs for arm in group.arms])[:-1]
-        rows[group.label] = {f"pre-training {arm.seen.seed}": show(estimate(part))
-                             for arm, part in zip(group.arms, np.split(values, cuts), strict=True)}
+        seeds = runs[group.name].trajectories.seeds
+        parts = [values[(seeds >= arm.first_seed) & (seeds < arm.first_seed + arm.runs)] for arm in group.arms]
+        rows[group.label] = {f"pre-training {arm.seen.seed}": show(estimate(part)) if len(part) else ""
+                             for arm, part in zip(group.arms, parts, strict=True)}
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def pretraining_seconds(group: Group, data_dir: str = "") -> float:
+    """Wall time of one pre-training that the runs of a group rest on, seconds, mean over its pre-trainings; stacked
+    seeds share their time equally."""
+    from a2v_core.pretraining import pretrain
+
+    seconds = []
+    for seen in {arm.seen for arm in group.arms}:
+        space = get_space(group.arms[0].space)
+        (trained,) = pretrain(space.cells(), len(space.vocabulary), seen.settings(space), [seen.seed],
+                              store=ArtifactStore(data_dir))
+        seconds.append(trained.record["seconds_of_stack"] / len(trained.record["stacked_seeds"]))
+    return float(np.mean(seconds))
 
 
 def record_table2(page: Page, groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale,

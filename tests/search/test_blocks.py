@@ -99,6 +99,17 @@ def test_blocks_are_made_once(tmp_path, made):
     assert same(longer, expected(dataclasses.replace(ARM, runs=12)))
 
 
+def test_only_what_is_there_is_read_when_nothing_may_be_computed(tmp_path, made):
+    assert study(tmp_path, only_existing=True) == [None]
+    run_block(ARM.blocks()[1], str(tmp_path))
+    made.clear()
+    other = dataclasses.replace(ARM, first_seed=100)
+    part, none = study(tmp_path, ARM, other, only_existing=True)
+    assert none is None
+    assert part.seeds.tolist() == [4, 5, 6, 7]
+    assert made == []
+
+
 def test_arms_of_equal_settings_share_their_blocks(tmp_path, made):
     study(tmp_path, ARM, dataclasses.replace(ARM, recipe="paper", changes={"batch": 4}), ARM)
     assert len(made) == 3

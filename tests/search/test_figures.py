@@ -19,7 +19,7 @@ from a2v_core.plotting import COLOURS, use_style
 from a2v_core.search import figures
 from a2v_core.search.methods import METHODS
 from a2v_core.search.plan import make_group
-from a2v_core.search.tables import AUTHORS, estimate, held
+from a2v_core.search.tables import AUTHORS, held
 from a2v_core.search.trajectories import curve
 from a2v_core.stats import Estimate, unpaired_difference
 
@@ -197,16 +197,26 @@ def test_a_panel_of_queries_ends_with_its_shortest_run(main, runs):
         figures.plot_queries({}, runs, 10)
 
 
-def test_values_beside_those_of_the_paper(main, runs):
-    queries = {g.name: 3 + i for i, g in enumerate(main)}
-    ax = figures.plot_values(main, runs, "test", queries, {main[0].label: 93.5}, "test accuracy, %")
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == [g.label for g in main]
-    ours = ax.containers[0].lines[0]
-    expected = [estimate(100 * held(runs[g.name], "test", queries=queries[g.name])).value for g in main]
-    np.testing.assert_allclose(ours.get_xdata(), expected)
-    assert labels(ax.get_legend())[0] == "paper"
-    assert ax.get_legend().get_visible()
-    assert not figures.plot_values(main, runs, "test", queries).get_legend().get_visible()
+def test_seconds_that_are_charged_move_a_curve(main, runs):
+    import matplotlib.pyplot as plt
+
+    _, (plain, moved) = plt.subplots(1, 2)
+    chosen = main[:2]
+    figures.plot_against_seconds(plain, chosen, runs, SCALE)
+    figures.plot_against_seconds(moved, chosen, runs, SCALE, charged={chosen[1].name: 123.0})
+    shifts = [b.get_xdata() - a.get_xdata() for a, b in zip(plain.lines, moved.lines, strict=True)]
+    np.testing.assert_allclose(shifts[0], 0)
+    np.testing.assert_allclose(shifts[1], 123.0)
+
+
+def test_distances_of_actions_and_the_radius_of_the_cloud():
+    table = pd.DataFrame({"query": [1, 2, 3], "distance": [4.0, 5.0, 6.0], "mean_norm": [0.0, 0.5, 1.0], "radius": 0.7})
+    figure = figures.plot_action_distances({"one": table, "two": table * 2})
+    left, right = figure.axes
+    np.testing.assert_array_equal(left.lines[0].get_ydata(), [4, 5, 6])
+    assert [line.get_ydata()[0] for line in left.lines[1::2]] == [0.7, 1.4]
+    np.testing.assert_array_equal(right.lines[1].get_ydata(), [0, 1, 2])
+    assert labels(figure.legends[0]) == ["one", "two"]
 
 
 def test_effects_are_differences_with_welchs_interval():

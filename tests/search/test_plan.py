@@ -213,6 +213,21 @@ def test_a_group_has_the_runs_of_its_arms_in_their_order(third_party, tmp_path, 
     assert plan.run([]) == {}
 
 
+def test_runs_that_are_not_there_are_left_out_or_listed(third_party, tmp_path, monkeypatch):
+    monkeypatch.setattr(blocks, "published_searches_dir", lambda: None)
+    there = Group("there", "made", "released", "made", (Arm("made", "made", "made", Budget(seconds=100.0), runs=3),))
+    half = Group("half", "made", "released", "made", (
+        Arm("made", "made", "made", Budget(seconds=100.0), runs=3),
+        Arm("made", "made", "made", Budget(seconds=100.0), runs=2, first_seed=50)), note="half")
+    none = Group("none", "made", "released", "made",
+                 (Arm("made", "made", "made", Budget(seconds=90.0), runs=4),), note="none")
+    plan.run([there], data_dir=str(tmp_path), n_jobs=1)
+    runs = plan.run([there, half, none], data_dir=str(tmp_path), only_existing=True)
+    assert {name: found.n_runs for name, found in runs.items()} == {"there": 3, "half": 3}
+    assert plan.unfinished([there, half, none], runs) == [f"{half.label}, signal made: 3 of 5",
+                                                          f"{none.label}, signal made: 0 of 4"]
+
+
 def test_what_is_published_are_the_full_runs_of_the_methods_that_take_long(monkeypatch):
     given = []
     monkeypatch.setattr(plan, "publish", lambda arms, data_dir: given.append((arms, data_dir)) or ["written"])
