@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import tomllib
@@ -12,13 +13,14 @@ import pytest
 
 from a2v_core.claims import VERDICTS, evaluate, load_register, write_pages
 from a2v_core.claims.__main__ import main
-from a2v_core.claims.includes import provenance_table, recipe_table
+from a2v_core.claims.includes import provenance_table, recipe_table, search_recipe_table
 from a2v_core.claims.pages import README_BEGIN, README_END, SIGNS, render_pages
 from a2v_core.claims.rules import AllOf, Equals, Order, Within, show
 from a2v_core.claims.values import Measured, Values, load_values
 from a2v_core.errors import StudyError
 from a2v_core.recipes import pretraining_settings
 from a2v_core.results import ID_PATTERN, Page, write_results
+from a2v_core.search.reinforce import ReinforceSettings
 from a2v_core.stats import expected_uniqueness, furthest_from_mean
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
@@ -417,7 +419,8 @@ def test_pages_show_values_words_and_links(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(f"# Title\n\n{README_BEGIN}\nold\n{README_END}\n\nEnd.\n", encoding="utf-8")
     assert {path.name for path in write_pages(register, outcomes, book, readme)} == {
-        "claims.json", "claims.md", "_verdicts.md", "_recipes.md", "_provenance.md", "README.md", "verdicts.svg"}
+        "claims.json", "claims.md", "_verdicts.md", "_recipes.md", "_search_recipes.md", "_provenance.md", "README.md",
+        "verdicts.svg"}
     picture = (book / "verdicts.svg").read_text(encoding="utf-8")
     assert ">Table 1<" in picture
     assert ">not reproduced<" in picture
@@ -451,6 +454,17 @@ def test_recipe_table_shows_what_the_recipes_say():
     assert rows["operations"].split(" | ")[2:5] == ["sigmoid", "softmax", "softmax"]
     assert rows["hidden"].split(" | ")[2:4] == ["128 128 128 128", "128 128 128 128 16"]
     assert rows["eval_after_first_epoch"].split(" | ")[2:5] == ["yes", "no", "no"]
+
+
+def test_search_recipes_show_both_benchmarks():
+    text = search_recipe_table()
+    assert [line[4:] for line in text.splitlines() if line.startswith("### ")] == \
+        ["arch2vec-RL", "arch2vec-BO", "supervised REINFORCE", "supervised BO"]
+    reinforce = {line.split("`")[1]: line for line in text.partition("### arch2vec-BO")[0].splitlines()
+                 if line.startswith("| `")}
+    assert set(reinforce) == {field.name for field in dataclasses.fields(ReinforceSettings)}
+    assert reinforce["baseline_value"].split(" | ")[2:5] == ["0.95 (0.4)", "0.95 (0.4)", "0.95"]
+    assert reinforce["retrieval"].split(" | ")[2:5] == ["nearest (second)", "nearest", "nearest"]
 
 
 def test_provenance_table_shows_commit_cost_and_data(tmp_path):

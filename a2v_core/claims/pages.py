@@ -12,7 +12,7 @@ from pathlib import Path
 
 from a2v_core.artifacts import write_atomically
 from a2v_core.claims.evaluation import Outcome, waiting
-from a2v_core.claims.includes import GENERATED, provenance_table, recipe_table
+from a2v_core.claims.includes import GENERATED, provenance_table, recipe_table, search_recipe_table
 from a2v_core.claims.picture import verdict_picture
 from a2v_core.claims.register import Register, Section
 from a2v_core.claims.rules import CANNOT_BE_RUN, NOT_REPRODUCED, NOT_YET_RUN, PARTLY, REPRODUCED, VERDICTS, Order, show
@@ -58,6 +58,7 @@ def render_pages(
         book / "claims.md": _claims_page(register, outcomes, book, profile),
         book / "_verdicts.md": _glance(register, outcomes, book, profile),
         book / "_recipes.md": recipe_table(),
+        book / "_search_recipes.md": search_recipe_table(),
         book / "_provenance.md": provenance_table(book / "results"),
     }
     if readme is not None:
