@@ -1,4 +1,4 @@
-"""The command line: ``python -m a2v_core data|pretrain|search|study``.
+"""The command line: ``python -m a2v_core data|pretrain|search|study|darts``.
 
 An error is one line on stderr and a non-zero exit: 1 for what went wrong, 2 for a wrong command, 130 when
 interrupted. ``--debug`` before the command shows the traceback instead. Heavy modules load inside the commands.
@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from a2v_core import __version__
+from a2v_core.darts.command import darts_app
 from a2v_core.errors import A2VError, SettingsError
 
 app = typer.Typer(help="A reproducibility study of arch2vec: its data, its models and its pages.",
@@ -25,6 +26,7 @@ study_app = typer.Typer(help="The pages of the study and the book.", no_args_is_
 app.add_typer(data_app, name="data")
 app.add_typer(search_app, name="search")
 app.add_typer(study_app, name="study")
+app.add_typer(darts_app, name="darts")
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Data folder; $A2V_DATA_DIR or data/ otherwise.")]
 Names = Annotated[list[str] | None, typer.Argument(help="Names from `data list`; everything when left out.")]
@@ -237,16 +239,17 @@ def study_publish(data_dir: DataDir = None) -> None:
     committed."""
     from a2v_core import table1_plan
     from a2v_core.errors import MissingDataError
-    from a2v_core.search import plan
+    from a2v_core.search import darts_plan, plan
 
     where = str(data_dir or "")
     for path in table1_plan.publish_full(data_dir=where):
         print(path)
-    try:
-        for path in plan.publish_full(data_dir=where):
-            print(path)
-    except MissingDataError as error:
-        print(f"search runs are not published: {error}")
+    for searches in (plan, darts_plan):
+        try:
+            for path in searches.publish_full(data_dir=where):
+                print(path)
+        except MissingDataError as error:
+            print(f"search runs are not published: {error}")
 
 
 @study_app.command("status")

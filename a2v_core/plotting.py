@@ -6,6 +6,7 @@ and Ito is safe for colour-blind readers, and every series has its own marker as
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from a2v_core.cells import PAD, Cells
 from a2v_core.errors import SettingsError
+from a2v_core.layout import Layout, layered_layout
 from a2v_core.stats import Estimate
 
 if TYPE_CHECKING:
@@ -46,6 +48,9 @@ SHORT_NAMES = {
 }
 _CHANGED = {"facecolor": "#FFF3E0", "edgecolor": COLOURS["vermilion"], "linewidth": 2.2}
 _UNCHANGED = {"facecolor": "#FFFFFF", "edgecolor": "#444444", "linewidth": 1.0}
+# Of drawn cells: inches a unit of the layout, inches of a row that stays legible on a telephone, units from the middle
+# of a node to its border.
+_UNIT, _ROW, _BOX = 0.46, 5.6, 0.26
 
 
 def use_style() -> None:
@@ -76,34 +81,14 @@ def changed_nodes(first: Cells, second: Cells) -> np.ndarray:
     return first.ops[0] != second.ops[0]
 
 
-def cell_layout(adjacency: np.ndarray) -> np.ndarray:
-    """Positions of the nodes of a DAG, float [n, 2]: one layer for each step of the longest path from an input, the
-    inputs on top (y = 0), layers one unit apart, nodes of a layer side by side, one unit apart and centred.
-
-    Args:
-        adjacency: [n, n], 1 where row i feeds column j.
-
-    Raises:
-        SettingsError: the graph has a cycle.
-    """
-    import networkx as nx
-
-    graph = nx.from_numpy_array(np.asarray(adjacency), create_using=nx.DiGraph)
-    if not nx.is_directed_acyclic_graph(graph):
-        raise SettingsError("a graph with a cycle has no layers: draw cells, which have none")
-    positions = np.zeros((len(adjacency), 2))
-    for depth, layer in enumerate(nx.topological_generations(graph)):
-        for slot, node in enumerate(sorted(layer)):
-            positions[node] = slot - (len(layer) - 1) / 2, -depth
-    return positions
-
-
 def draw_cell(
     cell: Cells,
     vocabulary: Sequence[str],
     ax: Axes | None = None,
     changed: np.ndarray | None = None,
     title: str = "",
+    new_edges: np.ndarray | None = None,
+    caption: str = "",
 ) -> Axes:
     """Draw one cell as a graph, input on top; padded rows are left out.
 
@@ -113,6 +98,8 @@ def draw_cell(
         ax: where to draw; a new figure otherwise.
         changed: bool [N], nodes to mark with a heavy vermilion border and an asterisk (:func:`changed_nodes`).
         title: above the drawing.
+        new_edges: bool [N, N], edges to mark as heavy vermilion dashes.
+        caption: below the drawing.
 
     Raises:
         SettingsError: not one cell, or an operation without a name.
@@ -122,52 +109,106 @@ def draw_cell(
     if len(cell) != 1:
         raise SettingsError(f"draw_cell draws one cell, got {len(cell)}: use draw_cells")
     rows = np.flatnonzero(cell.ops[0] != PAD)
-    ops, adjacency = cell.ops[0][rows], cell.adjacency[0][np.ix_(rows, rows)]
+    ops, layout = cell.ops[0][rows], _layout(cell)
     if rows.size and ops.max() >= len(vocabulary):
         raise SettingsError(f"operation code {ops.max()} has no name among the {len(vocabulary)} of the vocabulary")
     marked = np.zeros(rows.size, dtype=bool) if changed is None else np.asarray(changed)[rows]
-    ax = plt.subplots(figsize=(2.0, 3.2))[1] if ax is None else ax
-    positions = cell_layout(adjacency)
-    for i, j in np.argwhere(adjacency):
-        # An edge over several layers bends, or it would be hidden by the nodes between.
-        span = positions[i, 1] - positions[j, 1]
-        ax.annotate("", xy=positions[j], xytext=positions[i], zorder=1, arrowprops={
-            "arrowstyle": "-|>", "color": "#444444", "linewidth": 0.9, "shrinkA": 9, "shrinkB": 9,
-            "connectionstyle": f"arc3,rad={0.0 if span <= 1 else 0.3 * (1 if (i + j) % 2 else -1)}"})
-    for position, op, mark in zip(positions, ops, marked, strict=True):
+    new = np.zeros((rows.size,) * 2, bool) if new_edges is None else np.asarray(new_edges)[np.ix_(rows, rows)]
+    width, height = _extent(layout)
+    ax = plt.subplots(figsize=(width * _UNIT, height * _UNIT + 0.3))[1] if ax is None else ax
+    for edge, route in layout.routes.items():
+        _draw_edge(ax, route, bool(new[edge]))
+    for position, op, mark in zip(layout.positions, ops, marked, strict=True):
         name = vocabulary[op]
         ax.text(*position, SHORT_NAMES.get(name, name) + ("*" if mark else ""), ha="center", va="center", fontsize=8,
                 zorder=2, bbox={"boxstyle": "round,pad=0.3", **(_CHANGED if mark else _UNCHANGED)})
-    if rows.size:
-        ax.set_xlim(positions[:, 0].min() - 0.6, positions[:, 0].max() + 0.6)
-        ax.set_ylim(positions[:, 1].min() - 0.5, positions[:, 1].max() + 0.5)
+    ax.set_xlim(-width / 2, width / 2)
+    ax.set_ylim(0.5 - height, 0.5)
     ax.set_title(title, fontsize=9)
+    if caption:
+        ax.text(0.5, -0.02, caption, transform=ax.transAxes, ha="center", va="top", fontsize=9)
     ax.set_axis_off()
     return ax
 
 
 def draw_cells(
-    cells: Cells, vocabulary: Sequence[str], titles: Sequence[str] = (), mark_changes: bool = True, columns: int = 8
+    cells: Cells,
+    vocabulary: Sequence[str],
+    titles: Sequence[str] = (),
+    mark_changes: bool = True,
+    columns: int | None = None,
+    changes: Sequence[tuple[np.ndarray, np.ndarray]] = (),
+    captions: Sequence[str] = (),
 ) -> Figure:
-    """Draw a sequence of cells in rows of `columns`; what differs from the cell before is marked.
+    """Draw a sequence of cells in rows; what differs from the cell before is marked. All are drawn to one scale.
+
+    Args:
+        cells: M cells of one space.
+        vocabulary: names of the operations by code.
+        titles, captions: above and below each drawing; one a cell or none.
+        mark_changes: mark changes at all.
+        columns: cells in a row; as many as a telephone shows legibly when None.
+        changes: nodes and edges of each cell but the first that are new against the cell before, bool [N] and [N, N];
+            rows are compared (:func:`changed_nodes`) when empty.
 
     Raises:
-        SettingsError: no cell, or the titles are not one a cell.
+        SettingsError: no cell, or titles, captions or changes are not one a cell.
     """
     import matplotlib.pyplot as plt
 
-    if not len(cells) or (titles and len(titles) != len(cells)):
-        raise SettingsError(f"{len(cells)} cells with {len(titles)} titles: give at least one cell, and a title for "
-                            "each or none")
-    columns = min(columns, len(cells))
-    rows = -(-len(cells) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(1.7 * columns, 2.6 * rows), squeeze=False)
-    for ax in axes.flat[len(cells):]:
+    m = len(cells)
+    if not m or any(given and len(given) != wanted for given, wanted in ((titles, m), (captions, m), (changes, m - 1))):
+        raise SettingsError(f"{m} cells with {len(titles)} titles, {len(captions)} captions and {len(changes)} "
+                            "changes: give at least one cell, a title and a caption for each or none, and changes for "
+                            "each but the first")
+    extents = [_extent(_layout(cells[i])) for i in range(m)]
+    width = max(width for width, _ in extents)
+    columns = min(m, columns or max(1, int(_ROW / (width * _UNIT))))
+    rows = -(-m // columns)
+    heights = [max(height for _, height in extents[i:i + columns]) for i in range(0, m, columns)]
+    size = (width * _UNIT * columns, sum(heights) * _UNIT + rows * 0.25 * (1 + bool(captions)))
+    figure, axes = plt.subplots(rows, columns, squeeze=False, figsize=size, height_ratios=heights)
+    for ax in axes.flat[m:]:
         ax.set_axis_off()
-    for i in range(len(cells)):
-        changed = changed_nodes(cells[i - 1], cells[i]) if mark_changes and i else None
-        draw_cell(cells[i], vocabulary, axes.flat[i], changed, titles[i] if titles else "")
+    for i in range(m):
+        nodes, edges = None, None
+        if mark_changes and i:
+            nodes, edges = changes[i - 1] if changes else (changed_nodes(cells[i - 1], cells[i]), None)
+        ax = draw_cell(cells[i], vocabulary, axes.flat[i], nodes, titles[i] if titles else "", edges,
+                       captions[i] if captions else "")
+        ax.set(xlim=(-width / 2, width / 2), ylim=(0.5 - heights[i // columns], 0.5))
     return figure
+
+
+def _layout(cell: Cells) -> Layout:
+    rows = np.flatnonzero(cell.ops[0] != PAD)
+    return layered_layout(cell.adjacency[0][np.ix_(rows, rows)])
+
+
+def _extent(layout: Layout) -> tuple[float, float]:
+    """Width and height of a drawing in units of the layout, its nodes' boxes included."""
+    points = np.concatenate([layout.positions, *layout.routes.values()])
+    if not len(points):
+        return 1.0, 1.0
+    return 2 * float(np.abs(points[:, 0]).max()) + 1.0, 1.0 - float(points[:, 1].min())
+
+
+def _draw_edge(ax: Axes, route: np.ndarray, new: bool) -> None:
+    """An arrow along a route that leaves, passes and arrives vertically."""
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
+
+    points = route.copy()
+    points[0, 1] -= _BOX
+    points[-1, 1] += _BOX
+    vertices = [points[0]]
+    for a, b in itertools.pairwise(points):
+        middle = (a[1] + b[1]) / 2
+        vertices += [(a[0], middle), (b[0], middle), b]
+    path = Path(vertices, [Path.MOVETO, *[Path.CURVE4] * (len(vertices) - 1)])
+    style = {"color": COLOURS["vermilion"], "linewidth": 1.8, "linestyle": (0, (4, 1.5))} if new else {
+        "color": "#444444", "linewidth": 0.9}
+    ax.add_patch(FancyArrowPatch(path=path, arrowstyle="-|>", mutation_scale=8, zorder=1, **style))
 
 
 def plot_intervals(

@@ -18,7 +18,7 @@ from a2v_core.parallel import available_processors
 
 #: Distributions whose versions can move a number.
 DISTRIBUTIONS = ("a2v_core", "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "torch", "dgl", "networkx",
-                 "matplotlib", "joblib", "papermill")
+                 "matplotlib", "joblib", "papermill", "onnxruntime")
 
 _PACKAGE = "a2v_core"
 _SOURCES = Path(__file__).resolve().parent.parent

@@ -77,7 +77,7 @@ def test_every_command_has_help(run, command):
     (["pretrain", "nasbench201", "--recipe", "best"], 1, "unknown recipe 'best'"),
     (["search", "run", "--space", "nasbench201"], 2, "Missing option '--objective'"),
     ([*SEARCH, "--method", "guess"], 1, "unknown search method 'guess': choose one of random"),
-    ([*SEARCH[:2], "--space", "darts", *SEARCH[4:]], 1, "no objective on a search space 'darts'"),
+    ([*SEARCH[:2], "--space", "nas", *SEARCH[4:]], 1, "no objective on a search space 'nas'"),
     ([*SEARCH, "--objective", "loud"], 1, "no objective 'loud' on made: choose one of made, noisy"),
     ([*SEARCH, "--recipe", "best"], 1, "method made has no recipe 'best'"),
     ([*SEARCH, "--queries", "0"], 1, "budget of queries=0"),

@@ -11,6 +11,7 @@ import pytest
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.patches import FancyArrowPatch
 
 from a2v_core import plotting
 from a2v_core.cells import PAD, Cells
@@ -39,34 +40,39 @@ DIAMOND = cell([0, 1, 2, 4], [(0, 1), (0, 2), (1, 3), (2, 3)])
 CHAIN = cell([0, 1, 3, 2, 4], [(0, 1), (1, 2), (2, 3), (3, 4), (0, 4)])
 
 
-def test_layers_follow_the_longest_path():
-    positions = plotting.cell_layout(DIAMOND.adjacency[0, :4, :4])
-    assert positions.tolist() == [[0, 0], [-0.5, -1], [0.5, -1], [0, -2]]
-    assert plotting.cell_layout(CHAIN.adjacency[0])[:, 1].tolist() == [0, -1, -2, -3, -4]
-
-
-def test_a_cycle_has_no_layers():
-    with pytest.raises(SettingsError, match="cycle"):
-        plotting.cell_layout(np.array([[0, 1], [1, 0]]))
+def arrows_of(ax) -> list[FancyArrowPatch]:
+    return [patch for patch in ax.patches if isinstance(patch, FancyArrowPatch)]
 
 
 def test_drawn_cell_has_its_nodes_and_edges_and_no_padding():
-    ax = plotting.draw_cell(DIAMOND, VOCABULARY, title="a cell")
-    labels = [text.get_text() for text in ax.texts if text.get_text()]
-    assert sorted(labels) == ["1x1", "3x3", "in", "out"]
-    arrows = [text for text in ax.texts if getattr(text, "arrow_patch", None) is not None]
-    ends = {(tuple(arrow.xyann), tuple(arrow.xy)) for arrow in arrows}
-    assert len(arrows) == 4
-    assert ((0.0, 0.0), (-0.5, -1.0)) in ends
+    ax = plotting.draw_cell(DIAMOND, VOCABULARY, title="a cell", caption="no edits")
+    labels = [text.get_text() for text in ax.texts]
+    assert sorted(labels) == ["1x1", "3x3", "in", "no edits", "out"]
     assert ax.get_title() == "a cell"
+    # From the lower border of one node to the upper border of the other; the shaft ends a little before its tip.
+    places = {text.get_text(): np.array(text.get_position()) for text in ax.texts}
+    arrows = [arrow.get_path().vertices for arrow in arrows_of(ax)]
+    assert len(arrows) == 4
+    for source, target in (("in", "1x1"), ("in", "3x3"), ("1x1", "out"), ("3x3", "out")):
+        start, end = places[source] - [0, 0.26], places[target] + [0, 0.26]
+        assert any(np.allclose(vertices[0], start, atol=0.02) and np.abs(vertices - end).sum(1).min() < 0.1
+                   for vertices in arrows)
 
 
-def test_a_long_edge_bends_around_the_nodes_between():
+def test_a_long_edge_passes_the_nodes_between():
     ax = plotting.draw_cell(CHAIN, VOCABULARY)
-    arrows = [text for text in ax.texts if getattr(text, "arrow_patch", None) is not None]
-    bends = {(text.xyann[1], text.xy[1]): text.arrow_patch.get_connectionstyle().rad for text in arrows}
-    assert bends[0, -1] == 0
-    assert bends[0, -4] != 0
+    widest = [np.ptp(arrow.get_path().vertices[:, 0]) for arrow in arrows_of(ax)]
+    assert max(widest) > 0.5
+    assert ax.get_xlim()[1] - ax.get_xlim()[0] > 1.5
+    assert ax.get_ylim() == (-4.5, 0.5)
+
+
+def test_new_edges_are_dashed_and_heavy():
+    new = np.zeros((5, 5), bool)
+    new[0, 2] = True
+    arrows = arrows_of(plotting.draw_cell(DIAMOND, VOCABULARY, new_edges=new))
+    assert sorted(arrow.get_linewidth() for arrow in arrows) == [0.9, 0.9, 0.9, 1.8]
+    assert len({arrow.get_linestyle() for arrow in arrows}) == 2
 
 
 def test_changed_nodes_are_marked_by_sign_and_border():
@@ -87,6 +93,12 @@ def test_sequence_marks_changes_against_the_cell_before():
     assert len(figure.axes) == 4
     marks = [sum(text.get_text().endswith("*") for text in ax.texts) for ax in figure.axes]
     assert marks == [0, 0, 3, 0]
+    given = [(np.zeros(5, bool), np.zeros((5, 5), bool)), (np.arange(5) == 1, np.zeros((5, 5), bool))]
+    matched = plotting.draw_cells(cells, VOCABULARY, columns=2, changes=given, captions=["", "0 edits", "1 edit"])
+    assert [sum(text.get_text().endswith("*") for text in ax.texts) for ax in matched.axes] == [0, 0, 1, 0]
+    assert [text.get_text() for text in matched.axes[2].texts][-1] == "1 edit"
+    # One scale: as many inches a unit in every drawing of a row, and all as wide as the widest.
+    assert len({ax.get_xlim() for ax in matched.axes[:3]}) == 1
     unmarked = plotting.draw_cells(cells, VOCABULARY, mark_changes=False)
     assert not any(text.get_text().endswith("*") for ax in unmarked.axes for text in ax.texts)
 
@@ -126,6 +138,8 @@ def test_no_series_is_told_by_colour_alone():
     lambda: plotting.draw_cell(DIAMOND, VOCABULARY[:3]),
     lambda: plotting.draw_cells(DIAMOND[0:0], VOCABULARY),
     lambda: plotting.draw_cells(DIAMOND, VOCABULARY, ["a", "b"]),
+    lambda: plotting.draw_cells(DIAMOND, VOCABULARY, captions=["a", "b"]),
+    lambda: plotting.draw_cells(DIAMOND, VOCABULARY, changes=[(np.zeros(5, bool), np.zeros((5, 5), bool))]),
     lambda: plotting.changed_nodes(DIAMOND, cell([0, 4], [(0, 1)], n=3)),
     lambda: plotting.plot_intervals({}),
 ])

@@ -134,6 +134,9 @@ METHODS: dict[str, Method] = {method.id: method for method in (
            settings={"retrieval": "random"}),
     Method("arch2vec_bo", "arch2vec-BO", "a2v_core.search.bayesian_optimization:BayesianOptimization", "arch2vec",
            claims=_on_every_page("arch2vec_bo", "arch2vec_bo")),
+    Method("local_search", "local search", "a2v_core.search.local_search:LocalSearch"),
+    Method("neighbour_re", "regularized evolution, neighbours",
+           "a2v_core.search.neighbour_evolution:NeighbourEvolution"),
 )}
 
 

@@ -21,6 +21,7 @@ ENTRY_POINT_GROUP = "a2v_core.objectives"
 _BUILT_IN = {
     "nasbench101": "a2v_core.search.nasbench101_objectives",
     "nasbench201": "a2v_core.search.nasbench201_objectives",
+    "darts": "a2v_core.search.darts_objectives",
 }
 
 

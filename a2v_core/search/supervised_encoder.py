@@ -226,11 +226,17 @@ class _GraphLayers(torch.autograd.Function):
                 g[f"{i}.{j}.shift"].copy_(by_shift.view(r, -1))
                 torch.sum(by, 0, out=g[f"{i}.{j}.bias"])
                 torch.bmm(by.permute(1, 2, 0), x, out=g[f"{i}.{j}.weight"])
-                by = torch.bmm(by.transpose(0, 1), p[f"{i}.{j}.weight"])
-            by = by.view_as(h)
-            g[f"{i}.eps"].copy_((by * h).view(r, -1).sum(1, keepdim=True))
+                if i or j:
+                    by = torch.bmm(by.transpose(0, 1), p[f"{i}.{j}.weight"])
             if i:
+                by = by.view_as(h)
+                g[f"{i}.eps"].copy_((by * h).view(r, -1).sum(1, keepdim=True))
                 by = torch.bmm(messages.transpose(1, 2), by).view(r, -1, WIDTH)
+            else:
+                # Results of only K columns are rounded according to where in memory a run begins; those of WIDTH rows
+                # of K, like the weights, begin where a vector does.
+                by_weight = torch.bmm(by.permute(1, 2, 0), h.view(r, -1, h.shape[2]))
+                g["0.eps"].copy_((by_weight * p["0.0.weight"]).view(r, -1).sum(1, keepdim=True))
         return gradient, None, None, None, None
 
 

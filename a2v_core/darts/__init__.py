@@ -1,0 +1,1 @@
+"""Networks of the DARTS line: built from cells, counted, and trained for real (Tables 4 and 5)."""
