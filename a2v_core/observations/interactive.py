@@ -31,7 +31,7 @@ _WITHOUT_SCRIPTS = ("The interactive map needs the book's scripts: open this pag
                     "shows plotly figures.")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class InteractiveMap:
     """What a notebook displays.
 
@@ -44,6 +44,9 @@ class InteractiveMap:
     figure: Figure
     cells: dict[str, Any]
     names: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"InteractiveMap of {self.cells['count']:,} cells"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         drawn = json.loads(self.figure.to_json())

@@ -70,16 +70,21 @@ def _neighbours(found: Mapping, recipe: str) -> str:
     return (f"**Neighbours.** Correlation of a cell's accuracy with the mean of its nearest cells: "
             f"{_both(found, 'neighbour_correlation', recipe)}{_gap(gap)}: {verdict}. Rank correlation: "
             f"{_both(found, 'neighbour_rank_correlation', recipe)}"
-            f"{_gap(difference(found, 'neighbour_rank_correlation', recipe))}. {_controls(found)}")
+            f"{_gap(difference(found, 'neighbour_rank_correlation', recipe))}. {_controls(found, recipe)}")
 
 
-def _controls(found: Mapping) -> str:
-    names = {"untrained": "the same encoder before any training", "pca": "principal components of the matrices",
+def _controls(found: Mapping, recipe: str) -> str:
+    names = {"untrained": "the encoder with its initial weights", "pca": "principal components of the matrices",
              "one_hot": "the matrices themselves"}
-    means = {names[kind]: over_trainings(trainings, "neighbour_correlation")
-             for (kind, _), trainings in found.items() if kind in names}
-    said = " and ".join(f"{show(mean)} for {name}" for name, mean in means.items() if mean)
-    return f"Without any training the correlation is {said}." if said else ""
+    means = {arm: over_trainings(trainings, "neighbour_correlation")
+             for arm, trainings in found.items() if arm[0] in names}
+    if not means:
+        return ""
+    said = " and ".join(f"{show(mean)} for {names[kind]}" for (kind, _), mean in means.items())
+    gaps = [difference(found, "neighbour_correlation", recipe, other=arm) for arm in means if arm[0] == "untrained"]
+    trained = "".join(f"; arch2vec minus its initial weights is {show(gap)}: " + _verdict(
+        gap, "pre-training helps", "pre-training does harm") for gap in gaps if gap)
+    return f"Without any training it is {said}{trained}."
 
 
 def _coarse(found: Mapping, recipe: str) -> str:
@@ -91,8 +96,8 @@ def _coarse(found: Mapping, recipe: str) -> str:
 
 
 def _directions(found: Mapping, recipe: str) -> str:
-    return (f"**Directions.** The 16 numbers of an embedding spread in "
-            f"{_both(found, 'effective_dimensions', recipe, digits=1)} directions (participation ratio).")
+    return (f"**Directions.** Of 16 directions the embeddings use in effect (participation ratio) "
+            f"{_both(found, 'effective_dimensions', recipe, digits=1)}.")
 
 
 def _filled(maps: Mapping[Arm, Mapping[int, Map]], recipe: str) -> str:
@@ -106,14 +111,18 @@ def _filled(maps: Mapping[Arm, Mapping[int, Map]], recipe: str) -> str:
 
 def _rough(maps: Mapping[Arm, Mapping[int, Map]], recipe: str) -> str:
     gap, coloured = difference(maps, "roughness", recipe, 100), difference(maps, "coloured_roughness", recipe, 100)
+    relative = difference(maps, "relative_coloured_roughness", recipe)
+    initial = [one.relative_coloured_roughness for one in maps.get(("untrained", recipe), {}).values()]
+    untrained = "".join(f"for the encoder with its initial weights {value:.2f}; " for value in initial)
     words = ("the map of arch2vec is rougher", "the map of arch2vec is smoother")
     (noise,) = maps["normal", ""].values()
     return (f"**Roughness.** Mean difference of accuracy between adjacent areas, in percentage points: "
             f"{_both(maps, 'roughness', recipe, 100)}{_gap(gap)}: {_verdict(gap, *words)}. The few cells that failed "
             "to train decide this number. Of what the colours show: "
-            f"{_both(maps, 'coloured_roughness', recipe, 100)}{_gap(coloured)}: {_verdict(coloured, *words)}. In units "
-            f"of the same map with shuffled accuracies that is {_both(maps, 'relative_coloured_roughness', recipe)}; "
-            f"for random vectors {noise.relative_coloured_roughness:.2f}.")
+            f"{_both(maps, 'coloured_roughness', recipe, 100)}{_gap(coloured)}: {_verdict(coloured, *words)}. Over the "
+            "difference of any two areas of the same map, which is 1 where being adjacent means nothing, that is "
+            f"{_both(maps, 'relative_coloured_roughness', recipe)}{_gap(relative)}; "
+            f"{untrained}for random vectors {noise.relative_coloured_roughness:.2f}.")
 
 
 def _pictures(settings: Mapping[str, Mapping[tuple[float, str], Mapping[int, Map]]]) -> str:
@@ -135,4 +144,4 @@ def _elsewhere(dataset: str, found: Mapping, recipe: str) -> str:
     gap = difference(found, "neighbour_correlation", recipe)
     verdict = _verdict(gap, "arch2vec is ahead", "the supervised network is ahead")
     return (f"**NAS-Bench-201, {_DATASETS[dataset]}.** Correlation with neighbours: "
-            f"{_both(found, 'neighbour_correlation', recipe)}{_gap(gap)}: {verdict}. {_controls(found)}")
+            f"{_both(found, 'neighbour_correlation', recipe)}{_gap(gap)}: {verdict}. {_controls(found, recipe)}")

@@ -99,8 +99,8 @@ class Map:
 
     @property
     def relative_roughness(self) -> float:
-        """Roughness over that of the same map with its accuracies shuffled."""
-        return self.roughness / of_areas.shuffled_roughness(self.plane, self.values, self.areas)
+        """Roughness over the difference of any two areas."""
+        return of_areas.relative_roughness(self.means)
 
     @property
     def coloured_roughness(self) -> float:
@@ -109,8 +109,8 @@ class Map:
 
     @property
     def relative_coloured_roughness(self) -> float:
-        """Likewise over that of the same map with its accuracies shuffled."""
-        return self.coloured_roughness / of_areas.shuffled_roughness(self.plane, self.values, self.areas, coloured=True)
+        """Likewise over the difference of any two areas."""
+        return of_areas.relative_roughness(self.means, coloured=True)
 
 
 def scale_of(profile: str) -> Scale:

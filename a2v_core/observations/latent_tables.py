@@ -36,9 +36,9 @@ MEASURES = {
 OF_MAPS = {
     "occupied_share": ("areas with a cell, %", 1, 1),
     "roughness": ("roughness, points", 100, 2),
-    "relative_roughness": ("over shuffled", 1, 2),
+    "relative_roughness": ("over random pairs of areas", 1, 2),
     "coloured_roughness": ("roughness of the colours", 100, 2),
-    "relative_coloured_roughness": ("the same over shuffled", 1, 2),
+    "relative_coloured_roughness": ("of the colours, over random pairs", 1, 2),
     "trustworthiness": ("trustworthiness", 1, 3),
 }
 
@@ -67,10 +67,10 @@ def table(found: Mapping[Arm, Mapping[int, Measures]] | Mapping[Arm, Mapping[int
 
 
 def difference(found: Mapping[Arm, Mapping[int, Measures]] | Mapping[Arm, Mapping[int, Map]], name: str, recipe: str,
-               factor: float = 1) -> Estimate | None:
-    """arch2vec minus supervised by one recipe, trainings paired by their seed, which draws the same cells for both;
-    None without two pairs."""
-    first, second = (found[kind, recipe] for kind in SOURCES)
+               factor: float = 1, other: Arm | None = None) -> Estimate | None:
+    """arch2vec minus supervised by one recipe, or minus another arm; trainings paired by their seed, which draws the
+    same cells for both. None without two pairs."""
+    first, second = found[SOURCES[0], recipe], found[other or (SOURCES[1], recipe)]
     pairs = factor * np.array([[getattr(of[seed], name) for of in (first, second)] for seed in first if seed in second])
     pairs = pairs[np.isfinite(pairs).all(1)] if len(pairs) else pairs
     return paired_difference(pairs[:, 0], pairs[:, 1]) if len(pairs) > 1 else None
@@ -135,9 +135,9 @@ def record_maps(page: Page, found: Mapping[Arm, Mapping[int, Map]], definition: 
         for name, end, factor, unit, of in (
                 ("occupied_share", "", 1, "%", "occupied_share"),
                 ("roughness", "", 100, "percentage points", "roughness"),
-                ("relative_roughness", "_over_shuffled", 1, "", "roughness"),
+                ("relative_roughness", "_relative", 1, "", "roughness"),
                 ("coloured_roughness", "_coloured", 100, "percentage points", "roughness"),
-                ("relative_coloured_roughness", "_coloured_over_shuffled", 1, "", "roughness"),
+                ("relative_coloured_roughness", "_coloured_relative", 1, "", "roughness"),
                 ("trustworthiness", "", 1, "", "trustworthiness")):
             _record(page, f"{stem}/{of}", over_trainings(maps, name, factor), unit, recipe, definition + end)
 

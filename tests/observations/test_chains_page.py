@@ -10,7 +10,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 from scipy import stats
 
-from a2v_core.errors import SettingsError
+from a2v_core.errors import MissingDataError, SettingsError
 from a2v_core.observations import chains_figures, chains_findings, chains_plan, chains_tables
 from a2v_core.observations.chains_measure import measure_random
 from a2v_core.observations.chains_plan import Arm, Chains
@@ -197,3 +197,24 @@ def test_random_chains_differ_by_seed_and_repeat_with_it():
     assert (first == again).all()
     assert (first[:, 0] == other[:, 0]).all()
     assert (first[:, 1:] != other[:, 1:]).any()
+
+
+def test_finished_arms_are_read_and_not_made_again(tmp_path, monkeypatch):
+    arms = [Arm("nasbench201", "random", "", seed) for seed in range(2)]
+    first, missing = chains_plan.run("smoke", arms, data_dir=str(tmp_path))
+    monkeypatch.setattr(chains_plan, "measure_random", None)
+    again, _ = chains_plan.run("smoke", arms, data_dir=str(tmp_path))
+    assert missing == []
+    assert [made.arm for made in again] == arms
+    assert all((a.arrays["all/rows"] == b.arrays["all/rows"]).all() for a, b in zip(first, again, strict=True))
+
+
+def test_an_arm_whose_table_is_missing_is_left_out_with_the_message(tmp_path, monkeypatch):
+    def nothing(*args, **kwargs):
+        raise MissingDataError("fetch the table")
+
+    monkeypatch.setattr(chains_plan, "accuracy_digest", nothing)
+    arms = [Arm("nasbench201", kind, "", 0) for kind in ("accuracy", "random")]
+    made, missing = chains_plan.run("smoke", arms, data_dir=str(tmp_path))
+    assert [c.arm.kind for c in made] == ["random"]
+    assert missing == ["fetch the table"]

@@ -169,13 +169,19 @@ def test_areas_apart_have_no_roughness():
     assert np.isnan(areas.roughness(np.array([[1.0, np.nan], [np.nan, 2.0]])))
 
 
-def test_shuffled_roughness_forgets_where_the_values_were():
-    plane = RNG.uniform(size=(300, 2))
-    smooth = plane[:, 0]
-    shuffled = areas.shuffled_roughness(plane, smooth, 8)
-    assert shuffled == areas.shuffled_roughness(plane, smooth, 8)
-    assert shuffled != areas.shuffled_roughness(plane, smooth, 8, seed=1)
-    assert areas.shuffled_roughness(plane, smooth, 8, coloured=True) < shuffled
-    assert areas.roughness(areas.area_means(plane, smooth, 8)) < 0.7 * shuffled
-    again = areas.shuffled_roughness(plane, RNG.permutation(smooth), 8)
-    assert again == pytest.approx(shuffled, rel=0.1)
+def test_relative_roughness_by_plain_loops():
+    means = RNG.uniform(0.7, 0.95, (5, 5))
+    means[RNG.uniform(size=(5, 5)) < 0.3] = np.nan
+    for coloured, shown in ((False, means), (True, np.clip(means, 0.82, 0.92))):
+        values = shown[np.isfinite(shown)]
+        pairs = [abs(a - b) for i, a in enumerate(values) for b in values[:i]]
+        expected = areas.roughness(means, coloured) / np.mean(pairs)
+        assert areas.relative_roughness(means, coloured) == pytest.approx(expected)
+
+
+def test_relative_roughness_is_one_by_chance_and_small_on_a_slope():
+    slope = np.add.outer(np.arange(30.0), np.arange(30.0))
+    assert areas.relative_roughness(slope) < 0.1
+    assert areas.relative_roughness(RNG.permutation(slope.ravel()).reshape(30, 30)) == pytest.approx(1, abs=0.05)
+    assert np.isnan(areas.relative_roughness(np.ones((4, 4))))
+    assert np.isnan(areas.relative_roughness(np.full((4, 4), np.nan)))
