@@ -95,7 +95,10 @@ def _nasbench101(made: Sequence[Chains], paper: Mapping[str, float]) -> list[str
     parts = [f"{group[0].arm.label} {show(found)}" for _, group in controls if group
              and (found := estimate(group, array))]
     if parts:
-        sentences.append(f"**Without pre-training** (edits a step): {'; '.join(parts)}.")
+        means = {group[0].arm.label: found.value for group in (ours, supervised, *(g for _, g in controls))
+                 if group and (found := estimate(group, array))}
+        sentences.append(f"**Without pre-training** (edits a step): {'; '.join(parts)}. The shortest steps of all: "
+                         f"{min(means, key=means.get)}.")
     if (untrained := select(made, "untrained")) and (found := gap(ours, untrained, array)):
         sentences.append(f"Against the encoder with its initial weights, pre-training makes the steps "
                          f"{relation(found, 'shorter', 'longer', 'neither shorter nor longer')}: {show(found)} edits.")

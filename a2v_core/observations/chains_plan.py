@@ -98,7 +98,7 @@ _FIRST = ("released",)
 SCALES = {
     "smoke": Scale(10, 6, 20, dict.fromkeys(SPACES, 1), dict.fromkeys(SPACES, _FIRST),
                    {"nasbench101": ("random",), "nasbench201": ("one_hot", "random"), "darts": ("random",)},
-                   50, (), 0, 20_000),
+                   20, (), 0, 20_000),
     "quick": Scale(50, 15, 100, dict.fromkeys(SPACES, 2) | {"darts": 1},
                    {"nasbench101": _FIRST, "nasbench201": RECIPES, "darts": _FIRST},
                    {"nasbench101": ("one_hot", "accuracy", "random"), "nasbench201": _CONTROLS, "darts": ("random",)},

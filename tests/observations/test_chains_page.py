@@ -183,7 +183,7 @@ def test_every_profile_has_a_plan_and_an_unknown_one_is_refused(monkeypatch):
     assert [arm.seed for arm in arch2vec] == [0, 1]
     assert sum(arm.kind == "random" for arm in full) == 5
     supervised = [arm for arm in chains_plan.planned_arms("smoke", "nasbench101", 0, 250) if arm.kind == "supervised"]
-    assert [arm.labels for arm in supervised] == [50]
+    assert [arm.labels for arm in supervised] == [20]
     # Where nothing is trained, one model is.
     lonely = [arm for arm in chains_plan.planned_arms("full", "darts", 5) if arm.kind == "arch2vec"]
     assert [(arm.recipe, arm.seed) for arm in lonely] == [("released", 5), ("paper", 5), ("corrected", 5)]
