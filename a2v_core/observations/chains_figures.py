@@ -11,7 +11,6 @@ from a2v_core.cells import PAD, Cells
 from a2v_core.errors import SettingsError
 from a2v_core.observations.cell_changes import cell_changes
 from a2v_core.observations.chains_plan import Chains
-from a2v_core.observations.chains_tables import QUANTITY
 from a2v_core.plotting import COLOURS, SERIES, SHORT_NAMES, draw_cells
 from a2v_core.search.protocol import NO_CELL
 from a2v_core.spaces.base import SearchSpace
@@ -44,13 +43,6 @@ def in_words(space: SearchSpace, cells: Cells, rows: np.ndarray) -> str:
     chain = cells[rows[rows != NO_CELL]]
     lines = "\n".join(f"<li>{_sentence(space, chain[i])}</li>" for i in range(len(chain)))
     return f"<details><summary>The same cells in words</summary>\n<ol>\n{lines}\n</ol>\n</details>"
-
-
-def edits_of(made: Chains, start: int, variant: str = "all") -> str:
-    """The changes along one chain as the caption of Figure 5 lists them, with their mean."""
-    steps = made.arrays[f"{variant}/{QUANTITY[made.arm.space]}"][start]
-    steps = steps[np.isfinite(steps)]
-    return f"{', '.join(f'{s:.0f}' for s in steps)}; mean {steps.mean():.1f}" if len(steps) else "none"
 
 
 def plot_steps(groups: Mapping[str, Sequence[Chains]], array: str, xlabel: str, ax: Axes | None = None) -> Axes:
