@@ -3,7 +3,7 @@
 A query among hundreds of thousands of candidates is a matrix product in float32 over blocks of candidates that stay in
 the processor's cache; the few candidates within its rounding error of the best are compared again in float64. Hence
 the answer does not depend on how many queries are asked together, nor on the library that multiplies. (In 16 dimensions
-and with actions outside the cloud a k-d tree visits most of its leaves: a hundred times slower.)
+and with actions outside the cloud a k-d tree visits most of its leaves: some fifty times slower.)
 """
 
 from __future__ import annotations
