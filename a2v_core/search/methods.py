@@ -35,7 +35,6 @@ class Method:
         label: its name on pages.
         searcher: "module:Class" of its :class:`~a2v_core.search.protocol.Searcher`.
         features: kind of vectors that it sees (:data:`a2v_core.search.features.KINDS`).
-        claims: its name in the identities of claims, by subject (table2, fig6, table3).
         settings: settings that make it this method.
     """
 
@@ -43,7 +42,6 @@ class Method:
     label: str
     searcher: str
     features: str = "none"
-    claims: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -104,36 +102,23 @@ class Method:
         return loaded, searcher
 
 
-def _on_every_page(table2: str, table3: str | None = None) -> dict[str, str]:
-    claims = {"table2": table2, "fig6": table2}
-    return claims | {"table3": table3} if table3 else claims
-
-
-#: The methods of the study by id. Table 2 has a BO where Figure 6 has BOHB, so these two answer one of them each.
+#: The methods of the study by id.
 METHODS: dict[str, Method] = {method.id: method for method in (
-    Method("random", "random search", "a2v_core.search.random_search:RandomSearch",
-           claims=_on_every_page("random", "random")),
-    Method("re", "regularized evolution", "a2v_core.search.evolution:RegularizedEvolution",
-           claims=_on_every_page("re", "re")),
-    Method("rl", "REINFORCE, discrete encoding", "a2v_core.search.discrete_reinforce:DiscreteReinforce",
-           claims=_on_every_page("rl", "reinforce")),
-    Method("bohb", "BOHB", "a2v_core.search.bohb:Bohb", claims={"fig6": "bohb", "table3": "bohb"}),
-    Method("bo", "DNGO, discrete encoding", "a2v_core.search.bayesian_optimization:BayesianOptimization", "one_hot",
-           claims={"table2": "bo"}),
-    Method("bananas", "BANANAS", "a2v_core.search.bananas:Bananas", claims={"table2": "bananas"}),
-    Method("supervised_rl", "supervised REINFORCE", "a2v_core.search.supervised_reinforce:SupervisedReinforce",
-           claims=_on_every_page("supervised_rl")),
+    Method("random", "random search", "a2v_core.search.random_search:RandomSearch"),
+    Method("re", "regularized evolution", "a2v_core.search.evolution:RegularizedEvolution"),
+    Method("rl", "REINFORCE, discrete encoding", "a2v_core.search.discrete_reinforce:DiscreteReinforce"),
+    Method("bohb", "BOHB", "a2v_core.search.bohb:Bohb"),
+    Method("bo", "DNGO, discrete encoding", "a2v_core.search.bayesian_optimization:BayesianOptimization", "one_hot"),
+    Method("bananas", "BANANAS", "a2v_core.search.bananas:Bananas"),
+    Method("supervised_rl", "supervised REINFORCE", "a2v_core.search.supervised_reinforce:SupervisedReinforce"),
     Method("supervised_bo", "supervised BO",
-           "a2v_core.search.supervised_bayesian_optimization:SupervisedBayesianOptimization",
-           claims=_on_every_page("supervised_bo")),
-    Method("arch2vec_rl", "arch2vec-RL", "a2v_core.search.reinforce:Reinforce", "arch2vec",
-           claims=_on_every_page("arch2vec_rl", "arch2vec_rl")),
+           "a2v_core.search.supervised_bayesian_optimization:SupervisedBayesianOptimization"),
+    Method("arch2vec_rl", "arch2vec-RL", "a2v_core.search.reinforce:Reinforce", "arch2vec"),
     Method("frozen_policy", "arch2vec-RL with a frozen policy", "a2v_core.search.reinforce:Reinforce", "arch2vec",
            settings={"policy": "frozen"}),
     Method("random_retrieval", "arch2vec-RL with random retrieval", "a2v_core.search.reinforce:Reinforce", "arch2vec",
            settings={"retrieval": "random"}),
-    Method("arch2vec_bo", "arch2vec-BO", "a2v_core.search.bayesian_optimization:BayesianOptimization", "arch2vec",
-           claims=_on_every_page("arch2vec_bo", "arch2vec_bo")),
+    Method("arch2vec_bo", "arch2vec-BO", "a2v_core.search.bayesian_optimization:BayesianOptimization", "arch2vec"),
     Method("local_search", "local search", "a2v_core.search.local_search:LocalSearch"),
     Method("neighbour_re", "regularized evolution, neighbours",
            "a2v_core.search.neighbour_evolution:NeighbourEvolution"),

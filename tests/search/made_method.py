@@ -2,4 +2,4 @@
 
 from a2v_core.search.methods import Method
 
-METHOD = Method("made", "every cell once", "made_search:MadeSearcher", claims={"table2": "made"})
+METHOD = Method("made", "every cell once", "made_search:MadeSearcher")

@@ -45,16 +45,6 @@ def test_every_method_has_the_three_recipes(method_id, recipe, space):
     assert settings_as_dict(settings)
 
 
-def test_claims_are_those_of_the_register():
-    table2 = {m.claims["table2"] for m in METHODS.values() if "table2" in m.claims}
-    assert table2 == {"random", "rl", "bo", "re", "bananas", "supervised_rl", "supervised_bo", "arch2vec_rl",
-                      "arch2vec_bo"}
-    fig6 = {m.claims["fig6"] for m in METHODS.values() if "fig6" in m.claims}
-    assert fig6 == {"random", "rl", "re", "bohb", "supervised_rl", "supervised_bo", "arch2vec_rl", "arch2vec_bo"}
-    table3 = {m.claims["table3"] for m in METHODS.values() if "table3" in m.claims}
-    assert table3 == {"re", "random", "reinforce", "bohb", "arch2vec_rl", "arch2vec_bo"}
-
-
 def test_nothing_heavy_is_imported_to_know_the_methods():
     code = ("import sys; from a2v_core.search.methods import METHODS, method_names; method_names(); "
             "sys.exit(bool({'torch', 'dgl', 'scipy', 'pandas', 'sklearn'} & set(sys.modules)))")
