@@ -196,7 +196,8 @@ def test_the_code_that_counts_is_that_of_the_method_alone(method_id, space):
     assert not {f"a2v_core.{name}" for name in ("plotting", "table1", "study", "results", "cli")} & set(found)
     assert not any(name.startswith(("a2v_core.spaces.darts", "a2v_core.claims", "a2v_core.benchmarks"))
                    for name in found)
-    bases = {"supervised_reinforce": "reinforce", "supervised_bayesian_optimization": "bayesian_optimization"}
+    bases = {"supervised_reinforce": "reinforce", "supervised_bayesian_optimization": "bayesian_optimization",
+             "neighbour_evolution": "local_search"}
     short = module.rpartition(".")[2]
     others = {m.module for m in METHODS.values()} - {module, f"a2v_core.search.{bases.get(short)}"}
     assert not others & set(found)
@@ -340,7 +341,7 @@ def test_an_arm_has_a_readable_label():
 
 @pytest.mark.parametrize(("change", "told"), [
     ({"method": "guess"}, "unknown search method 'guess'"), ({"objective": "loud"}, "no objective 'loud' on made"),
-    ({"space": "darts"}, "no objective on a search space 'darts'"), ({"recipe": "best"}, "no recipe 'best'"),
+    ({"space": "nas"}, "no objective on a search space 'nas'"), ({"recipe": "best"}, "no recipe 'best'"),
     ({"changes": {"bach": 1}}, "no setting bach")])
 def test_what_is_unknown_is_named(tmp_path, change, told):
     with pytest.raises(SettingsError, match=told):
