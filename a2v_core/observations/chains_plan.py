@@ -166,7 +166,7 @@ def run(profile: str, arms: Sequence[Arm], *, device: str = "auto", data_dir: st
     """
     scale, made, missing = scale_of(profile), [], []
     last: tuple[Arm | None, np.ndarray | None] = (None, None)
-    for arm in tqdm(arms, desc="chains", unit="arm"):
+    for arm in tqdm(arms, desc="chains", unit="arm", disable=not arms):
         try:
             key = artifact_key(_identity(arm, scale, data_dir))
         except MissingDataError as error:
