@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from a2v_core.errors import SettingsError
@@ -35,12 +37,28 @@ def run_tasks(function: Callable[..., Any], tasks: Sequence[dict[str, Any]], *, 
     """
     workers = n_jobs or min(available_processors(), max(len(tasks), 1))
     if not scheduler and workers == 1:
-        return [function(**task) for task in tqdm(tasks, desc=description, disable=len(tasks) < 2)]
+        with one_thread():
+            return [function(**task) for task in tqdm(tasks, desc=description, disable=len(tasks) < 2)]
     with _backend(scheduler, workers):
         # Dask decides itself how many run at once.
         pool = Parallel(n_jobs=-1 if scheduler else workers, return_as="generator")
         results = pool(delayed(function)(**task) for task in tasks)
         return list(tqdm(results, total=len(tasks), desc=description))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for torch, where it is loaded, and for the libraries of numpy: the bits of a sum depend on it."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 1
+    with threadpool_limits(1):
+        if torch:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            if torch:
+                torch.set_num_threads(before)
 
 
 @contextmanager

@@ -19,6 +19,17 @@ width = 2  # a parameter of its own"""
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
+@pytest.fixture
+def one_thread():
+    """As the study computes: with more threads the bits of a sum depend on what else is computed."""
+    import torch  # noqa: F401  one_thread limits it where it is loaded
+
+    from a2v_core.parallel import one_thread
+
+    with one_thread():
+        yield
+
+
 @pytest.fixture(scope="session")
 def write_notebook():
     """Write a notebook of the study: a title, a parameters cell, and the given code cells."""

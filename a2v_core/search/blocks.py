@@ -10,19 +10,15 @@ from __future__ import annotations
 
 import glob
 import importlib.util
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
 from a2v_core.artifacts import ArtifactStore, artifact_key, code_digest, write_atomically
 from a2v_core.errors import ArtifactError, SettingsError
-from a2v_core.parallel import run_tasks
+from a2v_core.parallel import one_thread, run_tasks
 from a2v_core.paths import published_searches_dir
 from a2v_core.provenance import module_closure, versions
 from a2v_core.search.features import Features
@@ -145,7 +141,7 @@ def run_block(block: Arm, data_dir: str = "", device: str = "auto", progress: bo
         features = block.seen.build(objective.space, store, device)
         problem = objective.problem(None if features is None else features[objective.rows])
         seeds = range(block.first_seed, block.first_seed + block.runs)
-        with _one_thread():
+        with one_thread():
             searcher = get_method(block.method).searcher_of(problem, seeds, settings, device)
             found = run_searches(searcher, objective, block.budget, progress)
         _save(store, key, block, found)
@@ -228,17 +224,3 @@ def _source(module: str) -> str:
         return f"import {module}"
     spec = importlib.util.find_spec(module)
     return Path(spec.origin).read_text(encoding="utf-8")
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else 1
-    with threadpool_limits(1):
-        if torch:
-            torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            if torch:
-                torch.set_num_threads(before)

@@ -31,13 +31,7 @@ SMALL = {"channels": 4, "layers": 3, "epochs": 3, "images": 96, "batch_size": 32
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "DGLBACKEND": "pytorch"}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """The bits of a sum depend on the number of threads; and threads cost more than they give here."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

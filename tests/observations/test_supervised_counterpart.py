@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from threadpoolctl import threadpool_limits
 
 from a2v_core.errors import SettingsError
 from a2v_core.observations.supervised import counterpart_settings, labelled_cells, train_counterpart
@@ -17,13 +16,7 @@ RECIPES = ("released", "paper", "corrected")
 MADE = 0.8 + 0.02 * (CELLS.ops == 2).sum(1) - 0.03 * (CELLS.ops == 5).sum(1)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    with threadpool_limits(1):
-        torch.set_num_threads(1)
-        yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def train(recipe, seeds, labels=10, made=MADE):

@@ -9,7 +9,6 @@ import pytest
 import torch
 from made_landscapes import answer, one_target, problem
 from scipy import stats
-from threadpoolctl import threadpool_limits
 
 from a2v_core.errors import SettingsError
 from a2v_core.search import methods, supervised_bayesian_optimization
@@ -31,14 +30,7 @@ M = 120
 K = 7
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """As searches are computed: with more, what a thread gets depends on how many runs there are."""
-    before = torch.get_num_threads()
-    with threadpool_limits(1):
-        torch.set_num_threads(1)
-        yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def recipe(name, space="nasbench101", **changes):

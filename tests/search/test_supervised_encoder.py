@@ -8,7 +8,6 @@ import pytest
 import torch
 from made_cells import random_cells
 from scipy import stats
-from threadpoolctl import threadpool_limits
 from torch import nn
 
 from a2v_core.cells import PAD, Cells
@@ -23,14 +22,7 @@ K = 5
 EXACT = {"rtol": 1e-10, "atol": 1e-11}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """As searches are computed: with more, what a thread gets depends on how many runs there are."""
-    before = torch.get_num_threads()
-    with threadpool_limits(1):
-        torch.set_num_threads(1)
-        yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Plain(nn.Module):
