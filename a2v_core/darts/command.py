@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a2v_core.darts.training_search import darts_search
+from a2v_core.darts.training_search import darts_search, parse_change
 from a2v_core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def darts_train(
     from a2v_core.darts.training_recipes import training_settings
 
     cells = read_genotype(genotype)
-    settings = training_settings(recipe, **dict(map(_parse_change, change or [])))
+    settings = training_settings(recipe, **dict(map(parse_change, change or [])))
     with process_group(device) as group:
         data = _load(group, dataset, images, data_dir, download)
         identity = training_identity(cells, settings, data, seed)
@@ -128,13 +128,3 @@ def _load(group: Group, dataset: str, images: Path | None, data_dir: Path | None
 
     group.first_alone(lambda: load_dataset(dataset, images, data_dir, download))
     return load_dataset(dataset, images, data_dir)
-
-
-def _parse_change(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise SettingsError(f"setting {text!r} is not NAME=VALUE, for example epochs=50")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value

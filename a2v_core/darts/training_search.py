@@ -70,7 +70,7 @@ def darts_search(
     from a2v_core.darts.training_recipes import training_settings
     from a2v_core.search.trajectories import final
 
-    settings = training_settings(training, **dict(map(_parse_change, change or [])))
+    settings = training_settings(training, **dict(map(parse_change, change or [])))
     outcomes, asked = search_by_training(method, recipe, settings, dataset, queries=queries, seed=seed, n_cells=cells,
                                          device=device, data_dir=str(data_dir or ""), progress=True)
     (held,) = final(outcomes).itertuples()
@@ -83,7 +83,8 @@ def darts_search(
           f"{held.cell}: {path}")
 
 
-def _parse_change(text: str) -> tuple[str, Any]:
+def parse_change(text: str) -> tuple[str, Any]:
+    """Name and value of NAME=VALUE; what is no JSON is a text. Raises SettingsError for another form."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise SettingsError(f"setting {text!r} is not NAME=VALUE, for example epochs=50")

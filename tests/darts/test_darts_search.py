@@ -189,7 +189,7 @@ def test_the_command_writes_what_the_training_command_reads(trainings, tmp_path)
     path = tmp_path / "genotypes" / "random-corrected-digits-0.json"
     assert str(read_genotype_file(path)) in trainings
     with pytest.raises(SettingsError, match="'epochs' is not NAME=VALUE"):
-        training_search._parse_change("epochs")
+        training_search.parse_change("epochs")
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
