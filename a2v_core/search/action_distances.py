@@ -12,7 +12,7 @@ from a2v_core.errors import SettingsError
 from a2v_core.search.blocks import BLOCK, Arm, block_keys
 from a2v_core.search.methods import get_method
 from a2v_core.search.objectives import get_objective
-from a2v_core.search.reinforce import Reinforce
+from a2v_core.search.reinforce import Reinforce, location_and_scale
 from a2v_core.search.runs import run_searches
 
 #: What is measured at each query: distance from the action to the cell that answers it, and norm of the policy's mean.
@@ -52,7 +52,8 @@ def _measure(arm: Arm, data_dir: str, device: str) -> dict[str, np.ndarray]:
     made = ~np.isnan(searcher.distances).any(0)
     points = features.astype(np.float64)
     if arm.settings().standardise:
-        points = (points - points.mean(0)) / np.where(points.std(0) > 0, points.std(0), 1)
+        shift, scale = location_and_scale(features)
+        points = (points - shift) / scale
     radius = np.linalg.norm(points - points.mean(0), axis=1).max()
     return {"distance": searcher.distances[:, made].mean(0), "mean_norm": searcher.mean_norms[:, made].mean(0),
             "radius": np.array([radius])}

@@ -8,7 +8,7 @@ embed no more than that, and store nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from a2v_core.search.darts_objectives import sample_objective
 from a2v_core.search.features import Features
 from a2v_core.search.methods import get_method
 from a2v_core.search.objective import Objective
-from a2v_core.search.plan import EMBEDDINGS, Group, Plan
+from a2v_core.search.plan import Group, Plan
 from a2v_core.search.runs import Budget, Trajectories, run_searches
 from a2v_core.search.trajectories import Outcomes
 
@@ -78,15 +78,7 @@ def make_group(scale: Scale, objective: str, method: str, recipe: str, runs: int
     """
     arm = Arm("darts", objective, method, Budget(queries=scale.queries), recipe, changes or {}, runs=runs,
               first_seed=seed)
-    arms = [arm]
-    if get_method(method).features == "arch2vec":
-        n = min(scale.encoders, runs)
-        bounds = [seed + runs * i // n for i in range(n + 1)]
-        seen = embedding or EMBEDDINGS[recipe]
-        arms = [replace(arm, features=Features("arch2vec", seen, encoder), first_seed=bounds[encoder],
-                        runs=bounds[encoder + 1] - bounds[encoder]) for encoder in range(n)]
-    name = "/".join([objective, method, recipe, *([note] if note else [])])
-    return Group(name, method, recipe, objective, tuple(arms), note)
+    return search_plan.spread(arm, scale.encoders, embedding, note)
 
 
 def table4(profile: str, seed: int = 0) -> Plan:

@@ -114,15 +114,21 @@ def make_group(scale: Scale, space: str, objective: str, method: str, recipe: st
     """
     arm = Arm(space, objective, method, Budget(seconds=seconds * scale.part), recipe, changes or {}, runs=runs,
               first_seed=seed)
+    return spread(arm, scale.encoders.get(space, 1), embedding, note)
+
+
+def spread(arm: Arm, encoders: int, embedding: str | None = None, note: str = "") -> Group:
+    """A group with the runs of `arm`, spread evenly over so many pre-trainings if its method sees an embedding; that of
+    recipe `embedding`, or of :data:`EMBEDDINGS` when None."""
     arms = [arm]
-    if get_method(method).features == "arch2vec":
-        n = min(scale.encoders[space], runs)
-        bounds = [seed + runs * i // n for i in range(n + 1)]
-        seen = embedding or EMBEDDINGS[recipe]
+    if get_method(arm.method).features == "arch2vec":
+        n = min(encoders, arm.runs)
+        bounds = [arm.first_seed + arm.runs * i // n for i in range(n + 1)]
+        seen = embedding or EMBEDDINGS[arm.recipe]
         arms = [replace(arm, features=Features("arch2vec", seen, encoder), first_seed=bounds[encoder],
                         runs=bounds[encoder + 1] - bounds[encoder]) for encoder in range(n)]
-    name = "/".join([objective, method, recipe, *([note] if note else [])])
-    return Group(name, method, recipe, objective, tuple(arms), note)
+    name = "/".join([arm.objective, arm.method, arm.recipe, *([note] if note else [])])
+    return Group(name, arm.method, arm.recipe, arm.objective, tuple(arms), note)
 
 
 def table2(profile: str, seed: int = 0, signal: str = "imputed") -> Plan:
