@@ -13,10 +13,13 @@ import re
 import sys
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from a2v_core.artifacts import write_atomically
 from a2v_core.errors import SettingsError, StudyError
+
+if TYPE_CHECKING:
+    from a2v_core.stats import Estimate
 
 #: Scales at which a page can be computed: seconds (tests), minutes (two cores), the scale of the paper.
 PROFILES = ("smoke", "quick", "full")
@@ -125,6 +128,15 @@ class Page:
             raise StudyError(f"{id!r} (recipe {recipe!r}, definition {definition!r}) is recorded twice: "
                              "give each number its own identity")
         self._values[key] = entry
+
+    def add_estimate(self, id: str, found: Estimate | None, **options: Any) -> None:
+        """:meth:`add` of an estimate: its interval is left out where it has none (one run, or ends that are NaN). None
+        stands for a number that could not be computed, of no run."""
+        if found is None:
+            self.add(id, None, n=0, **options)
+            return
+        ends = {"low": found.low, "high": found.high} if found.n > 1 and math.isfinite(found.low) else {}
+        self.add(id, found.value, **ends, n=found.n, **options)
 
     def add_data(self, name: str, digest: str | None) -> None:
         """Record that the page used the table or source `name` with this SHA-256; None when it was not there."""

@@ -15,6 +15,7 @@ An interval is an :class:`Estimate`: value, low, high, n. All are two-sided; `le
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -111,7 +112,10 @@ def unpaired_difference(first: np.ndarray, second: np.ndarray, level: float = 0.
     value, n = float(first.mean() - second.mean()), min(first.size, second.size)
     if np.ptp(first) == 0 and np.ptp(second) == 0:
         return Estimate(value, value, value, n)
-    found = stats.ttest_ind(first, second, equal_var=False).confidence_interval(level)
+    with warnings.catch_warnings():
+        # Runs that agree to rounding have an interval as short as that; scipy warns of their moments.
+        warnings.filterwarnings("ignore", message="Precision loss occurred in moment calculation")
+        found = stats.ttest_ind(first, second, equal_var=False).confidence_interval(level)
     return Estimate(value, float(found.low), float(found.high), n)
 
 

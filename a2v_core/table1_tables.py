@@ -189,10 +189,8 @@ def record_values(page: Page, frame: pd.DataFrame) -> None:
                   in zip(frame["label"], frame["method"], frame["recipe"], strict=True)]]
     for (space, method, metric, recipe, definition), group in main.groupby(
             ["space", "method", "metric", "recipe", "definition"]):
-        found = clipped(estimate(group["value"]))
-        ends = {"low": found.low, "high": found.high} if found.n > 1 else {}
-        page.add(f"table1/{space}/{method}/{metric}", found.value, **ends, n=found.n, unit="%", recipe=recipe,
-                 definition=definition)
+        page.add_estimate(f"table1/{space}/{method}/{metric}", clipped(estimate(group["value"])), unit="%",
+                          recipe=recipe, definition=definition)
 
 
 def cost_table(records: list[dict]) -> pd.DataFrame:

@@ -285,8 +285,7 @@ def record_searches(page: Page, groups: Sequence[Group], runs: Mapping[str, Outc
 
 def add(page: Page, identity: str, found: Estimate, unit: str = "", recipe: str = "") -> None:
     """Put an estimate by the surrogate on the page."""
-    ends = {"low": found.low, "high": found.high} if found.n > 1 and np.isfinite(found.low) else {}
-    page.add(identity, found.value, **ends, n=found.n, unit=unit, recipe=recipe, definition="surrogate")
+    page.add_estimate(identity, found, unit=unit, recipe=recipe, definition="surrogate")
 
 
 def _yes(fact: bool) -> str:

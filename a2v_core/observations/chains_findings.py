@@ -18,8 +18,7 @@ from a2v_core.observations.chains_tables import (
 )
 from a2v_core.search.tables import show
 from a2v_core.stats import Estimate, paired_difference
-
-_NAMES = {"nasbench101": "NAS-Bench-101", "nasbench201": "NAS-Bench-201", "darts": "DARTS"}
+from a2v_core.table1_tables import SPACE_NAMES
 
 
 def chain_means(group: Sequence[Chains], array: str) -> np.ndarray:
@@ -153,7 +152,7 @@ def _darts(made: Sequence[Chains]) -> list[str]:
 def _operations(chains: Mapping[str, Sequence[Chains]], cells: Mapping[str, Cells]) -> list[str]:
     """What kind of cells are near for arch2vec: those with the same operations in other places."""
     parts = []
-    for space, name in _NAMES.items():
+    for space, name in SPACE_NAMES.items():
         shares = []
         for kind, word in (("arch2vec", "for arch2vec"), ("supervised", "for the supervised network"),
                            ("random", "between random cells")):

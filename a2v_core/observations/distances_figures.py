@@ -22,11 +22,11 @@ from a2v_core.observations.distances_plan import Distances, Group
 from a2v_core.results import Page
 from a2v_core.search.tables import show
 from a2v_core.stats import Estimate
+from a2v_core.table1_tables import SPACE_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SPACE_NAMES = {"nasbench101": "NAS-Bench-101", "nasbench201": "NAS-Bench-201", "darts": "DARTS"}
 #: Kinds of pairs, as pages name them and as results define them.
 KIND_NAMES = {"walk": "1 to 8 steps of a walk", "random": "random pairs"}
 DEFINITIONS = {"walk": "exact", "random": "random_pairs"}

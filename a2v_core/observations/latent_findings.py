@@ -9,10 +9,9 @@ import numpy as np
 from a2v_core.observations.latent_measures import Measures
 from a2v_core.observations.latent_plan import SOURCES, Arm, Map
 from a2v_core.observations.latent_tables import NAMES, difference, over_trainings
+from a2v_core.search.findings import DATASET_NAMES
 from a2v_core.search.tables import show
 from a2v_core.stats import Estimate
-
-_DATASETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet16_120": "ImageNet16-120"}
 
 
 def findings(measures: Mapping[tuple[str, str], Mapping[Arm, Mapping[int, Measures]]],
@@ -143,5 +142,5 @@ def _pictures(settings: Mapping[str, Mapping[tuple[float, str], Mapping[int, Map
 def _elsewhere(dataset: str, found: Mapping, recipe: str) -> str:
     gap = difference(found, "neighbour_correlation", recipe)
     verdict = _verdict(gap, "arch2vec is ahead", "the supervised network is ahead")
-    return (f"**NAS-Bench-201, {_DATASETS[dataset]}.** Correlation with neighbours: "
+    return (f"**NAS-Bench-201, {DATASET_NAMES[dataset]}.** Correlation with neighbours: "
             f"{_both(found, 'neighbour_correlation', recipe)}{_gap(gap)}: {verdict}. {_controls(found, recipe)}")

@@ -124,7 +124,7 @@ def record_measures(page: Page, space: str, dataset: str, found: Mapping[Arm, Ma
                 "morans_i_of_ranks": ("morans_i", "ranks", "", 1),
                 "distinct_embeddings": (name, "exact", "%", 1)}.get(name, (name, "exact", "", 1))
             mean = over_trainings(trainings, name, factor)
-            _record(page, f"obs4/{before}{kind}/{stem}", mean, unit, recipe, definition)
+            page.add_estimate(f"obs4/{before}{kind}/{stem}", mean, unit=unit, recipe=recipe, definition=definition)
 
 
 def record_maps(page: Page, found: Mapping[Arm, Mapping[int, Map]], definition: str) -> None:
@@ -139,12 +139,5 @@ def record_maps(page: Page, found: Mapping[Arm, Mapping[int, Map]], definition: 
                 ("coloured_roughness", "_coloured", 100, "percentage points", "roughness"),
                 ("relative_coloured_roughness", "_coloured_relative", 1, "", "roughness"),
                 ("trustworthiness", "", 1, "", "trustworthiness")):
-            _record(page, f"{stem}/{of}", over_trainings(maps, name, factor), unit, recipe, definition + end)
-
-
-def _record(page: Page, id: str, found: Estimate | None, unit: str, recipe: str, definition: str) -> None:
-    if found is None:
-        page.add(id, None, n=0, unit=unit, recipe=recipe, definition=definition)
-        return
-    ends = {"low": found.low, "high": found.high} if found.n > 1 and np.isfinite(found.low) else {}
-    page.add(id, found.value, **ends, n=found.n, unit=unit, recipe=recipe, definition=definition)
+            page.add_estimate(f"{stem}/{of}", over_trainings(maps, name, factor), unit=unit, recipe=recipe,
+                                  definition=definition + end)

@@ -128,7 +128,7 @@ def record(page: Page, results: Iterable[Result]) -> None:
         definition = "known_above" if piece.known_above else DEFINITIONS[piece.predictor]
         stem = f"obs2/{piece.space}/{piece.dataset}/{kind}/{piece.labels}"
         for measure in MEASURES:
-            _add(page, f"{stem}/{measure}", mean(result, measure), recipe, definition)
+            page.add_estimate(f"{stem}/{measure}", mean(result, measure), recipe=recipe, definition=definition)
 
 
 def record_footnote(page: Page, results: Iterable[Result]) -> None:
@@ -148,20 +148,12 @@ def record_footnote(page: Page, results: Iterable[Result]) -> None:
         for name, each in filtered.items():
             for measure in ("rmse", "pearson"):
                 stem, values = f"footnote1/{kind}/{measure}", result.values(f"{each}/{measure}")
-                _add(page, stem, mean(result, measure, each), recipe, name)
+                page.add_estimate(stem, mean(result, measure, each), recipe=recipe, definition=name)
                 values = values[np.isfinite(values)]
                 if len(values) > 1:
-                    _add(page, f"{stem}_sd", estimate(values, "sd"), recipe, name)
+                    page.add_estimate(f"{stem}_sd", estimate(values, "sd"), recipe=recipe, definition=name)
 
 
 def _recipe(result: Result) -> str:
     seen = result.group.first.representation
     return seen.recipe if seen.kind in _FOOTNOTE else ""
-
-
-def _add(page: Page, id: str, found: Estimate | None, recipe: str, definition: str) -> None:
-    if found is None:
-        page.add(id, None, n=0, recipe=recipe, definition=definition)
-        return
-    ends = {"low": found.low, "high": found.high} if found.n > 1 and np.isfinite(found.low) else {}
-    page.add(id, found.value, **ends, n=found.n, recipe=recipe, definition=definition)

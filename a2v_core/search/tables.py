@@ -49,6 +49,12 @@ def missing_table(error: Exception) -> str:
     return f":::{{admonition}} A table is not here\n:class: warning\n{error}\n\nWhat needs it is left out below.\n:::"
 
 
+def unfinished_table(lines: Sequence[str]) -> str:
+    """A box, in the book's Markdown, with the lines of :func:`a2v_core.search.plan.unfinished`."""
+    listed = "\n".join(f"- {line}" for line in lines)
+    return f":::{{admonition}} Fewer runs than planned\n:class: note dropdown\n{listed}\n:::"
+
+
 def estimate(runs: np.ndarray, statistic: str = "mean") -> Estimate:
     """A statistic over runs (mean, sd, or q90, the 90th percentile) with its 95 % interval, whose ends are NaN where
     the runs are too few to tell; those of one run are its value."""
@@ -229,18 +235,18 @@ def record_table2(page: Page, groups: Sequence[Group], runs: Mapping[str, Outcom
         found, options = runs[group.name], {"recipe": recorded_recipe(group), "definition": definition}
         if group.method in TABLE2:
             mean = estimate(100 * held(found, "test", queries=queries_read(group, scale)))
-            _add(page, f"table2/{TABLE2[group.method]}/test_accuracy", mean, "%", options)
+            page.add_estimate(f"table2/{TABLE2[group.method]}/test_accuracy", mean, unit="%", **options)
             final, stem = held(found, "regret_test", seconds=SECONDS * scale.part), f"fig6/{FIGURE6[group.method]}"
-            _add(page, f"{stem}/final_regret", estimate(final), "fraction", options)
-            _add(page, f"{stem}/final_regret_q90", estimate(final, "q90"), "fraction", options)
+            page.add_estimate(f"{stem}/final_regret", estimate(final), unit="fraction", **options)
+            page.add_estimate(f"{stem}/final_regret_q90", estimate(final, "q90"), unit="fraction", **options)
             if len(after := _after(found, scale)):
-                _add(page, f"{stem}/regret_after_5e4", estimate(after), "fraction", options)
+                page.add_estimate(f"{stem}/regret_after_5e4", estimate(after), unit="fraction", **options)
 
 
 def record_accuracy(page: Page, id: str, group: Group, outcomes: Outcomes, queries: float = np.inf) -> None:
     """Put the mean test accuracy of a group that no claim is about on the page, percent."""
     found = estimate(100 * held(outcomes, "test", queries=queries))
-    _add(page, id, found, "%", {"recipe": group.recipe, "definition": "exact"})
+    page.add_estimate(id, found, unit="%", **{"recipe": group.recipe, "definition": "exact"})
 
 
 def record_table3(page: Page, dataset: str, groups: Sequence[Group], runs: Mapping[str, Outcomes],
@@ -253,8 +259,8 @@ def record_table3(page: Page, dataset: str, groups: Sequence[Group], runs: Mappi
             values = 100 * held(runs[group.name], split)
             options = {"recipe": recorded_recipe(group), "definition": definition}
             stem = f"table3/{dataset}/{TABLE3[group.method]}/{split}"
-            _add(page, stem, estimate(values), "%", options)
-            _add(page, f"{stem}_sd", estimate(values, "sd"), "%", options)
+            page.add_estimate(stem, estimate(values), unit="%", **options)
+            page.add_estimate(f"{stem}_sd", estimate(values, "sd"), unit="%", **options)
 
 
 def table3(dataset: str, groups: Sequence[Group], runs: Mapping[str, Outcomes], paper: Mapping[str, float]
@@ -274,8 +280,3 @@ def table3(dataset: str, groups: Sequence[Group], runs: Mapping[str, Outcomes], 
         row |= {"queries": f"{runs[group.name].trajectories.counts.mean():.0f}", "runs": runs[group.name].n_runs}
         rows[group.label] = row
     return pd.DataFrame.from_dict(rows, orient="index").fillna("")
-
-
-def _add(page: Page, id: str, found: Estimate, unit: str, options: Mapping[str, str]) -> None:
-    ends = {"low": found.low, "high": found.high} if _has_interval(found) else {}
-    page.add(id, found.value, **ends, n=found.n, unit=unit, **options)

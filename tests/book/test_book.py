@@ -2,6 +2,7 @@ import re
 import shutil
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 
@@ -49,6 +50,13 @@ def test_committed_results_are_full_clean_and_whole(path):
     assert content["values"]
     commit = content["provenance"]["commit"][:10]
     assert re.search(rf"\*\*full\*\*(, `\w+=[^`]*`)*; commit `{commit}`", path.read_text())
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_a_committed_page_shows_no_warning_and_no_path_of_a_machine(path):
+    outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", [])]
+    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+    assert not re.search(r"/[\w./-]+/site-packages/", path.read_text(encoding="utf-8"))
 
 
 def test_the_book_builds_alone_without_warnings(tmp_path):
