@@ -23,7 +23,7 @@ class Scale:
     Attributes:
         runs: of the methods that the paper compares, and of the released and the literal arch2vec.
         controls: runs of every other arm.
-        supervised: runs of the supervised counterparts, which learn an encoder in every round.
+        supervised: runs of the supervised counterparts, which learn an encoder in every round; 0 leaves them out.
         encoders: pre-trainings over which the runs are spread, by space.
         part: share of the paper's budgets, in queries and in seconds.
     """
@@ -36,7 +36,7 @@ class Scale:
 
 
 SCALES = {
-    "smoke": Scale(4, 2, 1, {"nasbench101": 1, "nasbench201": 1}, 1 / 10),
+    "smoke": Scale(4, 2, 0, {"nasbench101": 1, "nasbench201": 1}, 1 / 10),
     "quick": Scale(20, 10, 2, {"nasbench101": 1, "nasbench201": 2}, 1 / 5),
     "full": Scale(500, 100, 100, {"nasbench101": 3, "nasbench201": 5}, 1.0),
 }
@@ -144,11 +144,11 @@ def table2(profile: str, seed: int = 0, signal: str = "imputed") -> Plan:
     arch2vec = [group(f"arch2vec_{agent}", recipe, scale.controls if recipe == "corrected" else scale.runs)
                 for agent in ("rl", "bo") for recipe in ("released", "paper", "corrected")]
     supervised = [group(f"supervised_{agent}", recipe, scale.supervised)
-                  for agent in ("rl", "bo") for recipe in ("released", "paper")]
+                  for agent in ("rl", "bo") for recipe in ("released", "paper") if scale.supervised]
     plan.groups["main"] = [*everywhere, *supervised, *arch2vec]
     plan.groups["discrete"] = [group("random", "corrected", scale.runs), group("re", "corrected", scale.controls),
                                group("bohb", "paper", scale.controls), group("bo", "released", scale.controls),
-                               group("bo", "corrected", scale.controls), group("bananas", "released", scale.supervised)]
+                               group("bo", "corrected", scale.controls), group("bananas", "released", scale.controls)]
     plan.groups["controls"] = [group(method, "released", scale.controls)
                                for method in ("frozen_policy", "random_retrieval")]
     plan.groups["factors"] = [

@@ -148,6 +148,14 @@ def test_runs_of_table3_have_the_papers_seconds(profile):
         assert {arm.budget for arm in group.arms} == {Budget(seconds=usual[group.objective] * scale_of(profile).part)}
 
 
+def test_the_smallest_page_leaves_the_supervised_counterparts_out():
+    def supervised(profile):
+        return {group.method for group in plan.table2(profile).all() if group.method.startswith("supervised")}
+
+    assert supervised("smoke") == set()
+    assert supervised("quick") == supervised("full") == {"supervised_rl", "supervised_bo"}
+
+
 def test_parts_of_table2():
     searches, scale = searches_of("nasbench101", "full"), SCALES["full"]
     runs = {name: {(g.method, g.recipe): sum(arm.runs for arm in g.arms) for g in groups}
