@@ -268,6 +268,13 @@ def test_runs_that_share_a_pretraining_are_not_independent():
     assert tables.clustered(values, np.arange(6)) == t_interval(values)
 
 
+def test_the_first_runs_alone_keep_their_pretrainings():
+    whole = result(runs=4, encoders=2)
+    first = tables.first_runs(whole, 3)
+    assert first.outcomes == whole.outcomes[:3]
+    np.testing.assert_array_equal(first.encoders, whole.encoders[:3])
+
+
 def test_runs_without_a_value_are_left_out():
     values = np.array([np.nan, 3.0, np.nan, 5.0])
     assert tables.clustered(values, np.array([0, 1, 0, 1])) == t_interval(values[[1, 3]])
