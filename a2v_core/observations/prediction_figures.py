@@ -72,8 +72,13 @@ def plot_measures(results: Sequence[Result], paper: Mapping[str, float], measure
     return figure
 
 
+# Runs of a point of a learning curve that are drawn.
+_DOTS = 3
+
+
 def plot_curves(curves: Mapping[str, Sequence[Result]], measures: Sequence[str] = ("pearson", "kendall")) -> Figure:
-    """Mean of each measure, with its interval, against the number of known cells; one line a name."""
+    """Mean of each measure against the number of known cells, one line a name, and a dot for each of the first runs;
+    intervals of ten lines would hide each other."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, len(measures), figsize=(8, 4.6), squeeze=False)
@@ -83,8 +88,9 @@ def plot_curves(curves: Mapping[str, Sequence[Result]], measures: Sequence[str] 
             points = [(result.group.first.labels, found) for result in results if (found := mean(result, measure))]
             labels, values = [x for x, _ in points], [found.value for _, found in points]
             ax.plot(labels, values, line, marker=marker, color=colour, label=name, markersize=5)
-            lows, highs = [found.low for _, found in points], [found.high for _, found in points]
-            ax.fill_between(labels, lows, highs, color=colour, alpha=0.1, linewidth=0)
+            for result in results:
+                runs = result.values(f"exact/{measure}")[:_DOTS]
+                ax.plot([result.group.first.labels] * len(runs), runs, ".", color=colour, alpha=0.35, markersize=4)
         _labels_axis(ax, sorted({result.group.first.labels for results in curves.values() for result in results}))
         ax.set(ylabel=MEASURES[measure][0], ylim=(0, None))
     figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
