@@ -372,7 +372,9 @@ def test_figures_show_all_groups():
     assert list(curves) == ["arch2vec, released", "one-hot matrices"]
     assert [r.group.first.labels for r in curves["one-hot matrices"]] == [50, 250, 500]
     figure = prediction_figures.plot_curves(curves)
-    assert len(figure.axes[0].lines) == 2
+    lines, names = figure.axes[0].get_legend_handles_labels()
+    assert names == list(curves)
+    assert [list(line.get_xdata()) for line in lines] == [[r.group.first.labels for r in of] for of in curves.values()]
     figure = prediction_figures.plot_datasets({"CIFAR-10": results["cifar10"]})
     assert figure.axes[0].get_title() == "CIFAR-10"
     plt.close("all")
