@@ -7,7 +7,7 @@ import re
 from a2v_core.claims.values import Arm, Values
 from a2v_core.errors import StudyError
 
-#: ``[[identity | recipe | definition | digits]]``; recipe and definition may be empty, digits are those after the point.
+#: ``[[identity | recipe | definition | digits]]``; recipe and definition may be empty; digits after the point.
 PLACEHOLDER = re.compile(r"\[\[([^\[\]]*)\]\]")
 NOT_THERE = "(not yet run)"
 
