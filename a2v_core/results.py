@@ -33,6 +33,7 @@ SUBJECTS = (
     "spaces",
     "encodings",
     "pretraining",
+    "beyond",
 )
 
 ID_PATTERN = rf"^({'|'.join(SUBJECTS)})(/[A-Za-z0-9][A-Za-z0-9_.+-]*)+$"

@@ -25,6 +25,7 @@ _STYLES = {
     "bo": ("sky", "-"), "bananas": ("purple", "-"), "supervised_rl": ("orange", "--"), "supervised_bo": ("orange", "-"),
     "arch2vec_rl": ("blue", "--"), "arch2vec_bo": ("blue", "-"), "frozen_policy": ("vermilion", "--"),
     "random_retrieval": ("vermilion", ":"), "local_search": ("purple", "--"), "neighbour_re": ("purple", ":"),
+    "wl_gp": ("vermilion", "-"),
 }
 # What the colour of a method is mixed with where it runs by another recipe than `released`.
 _MIXED_WITH = {"paper": "white", "corrected": "black"}

@@ -122,6 +122,7 @@ METHODS: dict[str, Method] = {method.id: method for method in (
     Method("local_search", "local search", "a2v_core.search.local_search:LocalSearch"),
     Method("neighbour_re", "regularized evolution, neighbours",
            "a2v_core.search.neighbour_evolution:NeighbourEvolution"),
+    Method("wl_gp", "Gaussian process on subtrees", "a2v_core.search.wl_gaussian_process:WLGaussianProcess"),
 )}
 
 

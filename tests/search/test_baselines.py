@@ -1,0 +1,173 @@
+"""The page on stronger baselines: which runs it makes, and its numbers from made runs."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from made_pages import outcomes
+
+from a2v_core.results import Page
+from a2v_core.search import baselines_plan, baselines_tables, plan
+from a2v_core.search.baselines_plan import NASBENCH101, SINCE, baselines, chosen, queries_read, tuning
+from a2v_core.search.plan import DATASETS, SCALES
+from a2v_core.search.runs import Budget
+from a2v_core.stats import unpaired_difference
+
+TUNED = {"population": 20, "tournament": 5}
+
+
+@cache
+def planned(profile):
+    return baselines(profile, 0, TUNED)
+
+
+# --- which runs ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", SCALES)
+def test_rows_of_tables_2_and_3_are_the_same_runs(profile):
+    theirs = [*plan.table2(profile).all(), *plan.table3(profile).all()]
+    for groups in planned(profile).groups.values():
+        for group in groups:
+            if not isinstance(group, baselines_plan.Baseline):
+                assert group in theirs
+        assert {(g.method, g.recipe) for g in groups} >= {("random", "released"), ("arch2vec_bo", "corrected")}
+
+
+def test_new_rows_have_the_budgets_of_the_old_ones_and_all_seeds_of_the_controls():
+    for part, groups in planned("full").groups.items():
+        reference = next(g for g in groups if g.method == "re" and g.recipe == "released")
+        new = [g for g in groups if isinstance(g, baselines_plan.Baseline)]
+        assert [g.method for g in new] == ["re", *SINCE]
+        for group in new:
+            (arm,) = group.arms
+            assert arm.budget == (Budget(queries=400) if part == NASBENCH101 else reference.arms[0].budget)
+            assert (arm.first_seed, arm.runs) == (0, 100)
+            assert arm.objective == reference.objective
+
+
+def test_the_smallest_scale_lists_no_neighbours_on_nasbench101():
+    assert not set(SINCE) & {g.method for g in planned("smoke").groups[NASBENCH101]}
+    assert all(set(SINCE) <= {g.method for g in planned("smoke").groups[dataset]} for dataset in DATASETS)
+
+
+@pytest.mark.parametrize(("profile", "queries"), [("smoke", 40), ("quick", 80), ("full", 400)])
+def test_queries_that_nasbench101_is_read_after(profile, queries):
+    assert queries_read(profile) == queries
+
+
+def test_what_tunes_is_never_reported():
+    groups = tuning("full")
+    settings = [tuple(g.arms[0].changes.values()) for g in groups]
+    assert (10, 3) in settings
+    assert len(set(settings)) == len(settings) == 11
+    assert all(tournament <= population for population, tournament in settings)
+    assert {g.objective for g in groups} == {"cifar10"}
+    assert {arm.first_seed for g in groups for arm in g.arms} == {baselines_plan.TUNING_SEED}
+    assert max(arm.first_seed + arm.runs for g in planned("full").all() for arm in g.arms) < baselines_plan.TUNING_SEED
+
+
+def test_the_setting_with_the_best_validation_is_chosen():
+    groups = tuning("smoke")
+    runs = {group.name: outcomes(group) for group in groups[:4]}
+    means = [baselines_tables.held(runs[g.name], "validation").mean() for g in groups[:4]]
+    assert chosen(groups, runs) == groups[int(np.argmax(means))].arms[0].changes
+    assert chosen(groups, {}) == {}
+    assert not [g for g in baselines("smoke").all() if g.note]
+
+
+def test_labels_tell_all_rows_apart():
+    for groups in planned("full").groups.values():
+        assert len({g.label for g in groups}) == len(groups)
+    labels = [g.label for g in planned("full").groups["cifar10"][-4:]]
+    assert labels == ["regularized evolution, tuned", "local search", "regularized evolution, neighbours",
+                      "Gaussian process on subtrees"]
+
+
+# --- its numbers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Groups of one part, and made runs of each."""
+    groups = planned("quick").groups["cifar10"]
+    return groups, {group.name: outcomes(group) for group in groups}
+
+
+def test_pretraining_is_charged_before_the_first_query(made):
+    groups, runs = made
+    found = runs[groups[0].name]
+    budget, spent = found.trajectories.budget.seconds, found.seconds
+    for charge in (0.0, 0.3 * budget, budget):
+        test, count = baselines_tables.charged(found, charge)
+        for run in range(found.n_runs):
+            kept = [q for q in range(found.trajectories.counts[run]) if spent[run, q] + charge <= budget]
+            assert count[run] == len(kept)
+            if kept:
+                held = found.incumbent[run, len(kept) - 1]
+                assert test[run] == pytest.approx(100 * found.objective.test[held])
+            else:
+                assert np.isnan(test[run])
+    # With a bound on queries the run ends with the last of them.
+    test, count = baselines_tables.charged(found, 0.0, queries=3)
+    np.testing.assert_array_equal(count, np.minimum(found.trajectories.counts, 3))
+    np.testing.assert_array_equal(test, 100 * baselines_tables.held(found, "test", queries=3))
+
+
+def test_runs_of_one_pretraining_are_one_sample(made):
+    groups, _ = made
+    agent = baselines_tables.find(groups, "arch2vec_rl")
+    assert [(arm.first_seed, arm.runs) for arm in agent.arms] == [(0, 10), (10, 10)]
+    values = np.random.default_rng(0).permutation(20.0 + np.arange(20))
+    np.testing.assert_allclose(baselines_tables.samples(agent, values, np.arange(20)),
+                               [values[:10].mean(), values[10:].mean()])
+    # With runs of the first pre-training alone each of them is a sample, as for a method without one.
+    assert baselines_tables.samples(agent, values[:10], np.arange(10)).tolist() == values[:10].tolist()
+    assert baselines_tables.samples(groups[0], values, np.arange(20)).tolist() == values.tolist()
+
+
+def test_differences_are_between_all_runs(made):
+    groups, runs = made
+    re, gaussian, agent = (baselines_tables.find(groups, name) for name in ("re", "wl_gp", "arch2vec_bo"))
+    held = {g.name: 100 * baselines_tables.held(runs[g.name], "test") for g in (re, gaussian, agent)}
+    gap = baselines_tables.difference(gaussian, re, runs)
+    assert gap == unpaired_difference(held[gaussian.name], held[re.name])
+    of_agent = baselines_tables.difference(agent, re, runs)
+    assert of_agent.value == pytest.approx(held[agent.name].mean() - held[re.name].mean())
+    assert of_agent.n == 2
+    table = baselines_tables.difference_table(groups, [re], runs)
+    assert table.loc[re.label, re.label] == ""
+    assert table.loc[gaussian.label, re.label].startswith(f"{gap.value:.2f} [")
+
+
+def test_every_row_is_recorded_and_shown_once(made):
+    groups, runs = made
+    page, seconds = Page("made", "quick"), {g.name: 1.0 for g in groups if g.method.startswith("arch2vec")}
+    baselines_tables.record(page, "cifar10", groups, runs, seconds)
+    found = {(value["id"], value["recipe"]): value for value in page.as_dict()["values"]}
+    for group in groups:
+        stem = f"beyond/baselines/cifar10/{baselines_tables.name_of(group)}"
+        assert (f"{stem}/test", group.recipe) in found
+        assert ((f"{stem}/test_charged", group.recipe) in found) == group.method.startswith("arch2vec")
+    assert ("beyond/baselines/cifar10/re/test_minus_re", "released") not in found
+    assert list(baselines_tables.table(groups, runs).index) == [g.label for g in groups]
+    assert len(baselines_tables.charged_table(groups, runs, seconds)) == len(seconds)
+
+
+def test_sentences_say_what_the_intervals_say(made):
+    groups, runs = made
+    sentences = baselines_tables.findings({"cifar10": groups}, runs, {})
+    assert sentences[0].startswith("**The highest mean test accuracy**: CIFAR-10, ")
+    gap = baselines_tables.difference(*(baselines_tables.find(groups, n) for n in ("wl_gp", "re")), runs)
+    word = "above" if gap.low > 0 else "below" if gap.high < 0 else "not told apart"
+    (said,) = [s for s in sentences if s.startswith("**Gaussian process on subtrees** against regularized evolution")]
+    assert said.endswith(f"{gap.value:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}], {word}.")
+    assert baselines_tables.findings({}, {}, {}) == []
+
+
+def test_tuning_table_has_a_cell_for_each_setting():
+    groups = tuning("smoke")
+    table = baselines_tables.tuning_table(groups, {group.name: outcomes(group) for group in groups})
+    assert table.shape == (4, 3)
+    assert (table == "").to_numpy().sum() == 1
+    assert table.loc[5, 10] == ""
