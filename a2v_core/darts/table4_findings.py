@@ -23,7 +23,7 @@ from a2v_core.darts.table4_tables import (
 from a2v_core.search.darts_plan import MAIN, WHOLE
 from a2v_core.search.objective import Objective
 from a2v_core.search.plan import Group
-from a2v_core.search.tables import held
+from a2v_core.search.tables import held, signed
 from a2v_core.search.trajectories import Outcomes
 from a2v_core.stats import Estimate, furthest_from_mean, unpaired_difference
 
@@ -87,16 +87,16 @@ def search_findings(groups: Mapping[str, Sequence[Group]], runs: Mapping[str, Ou
             worth = (f" (about {abs(gap.value) * found.slope.value:.2f} points of test accuracy; the paper's five "
                      "trainings have a standard deviation of 0.05)")
         sentences.append(
-            f"**{label}** ends at {values.mean():.2f} % by the surrogate, {gap.value:+.2f} [{gap.low:+.2f}, "
-            f"{gap.high:+.2f}] points from random search{worth}; {100 * objective.best_validation - values.mean():.2f} "
+            f"**{label}** ends at {values.mean():.2f} % by the surrogate, {signed(gap)} points from random "
+            f"search{worth}; {100 * objective.best_validation - values.mean():.2f} "
             f"points are left to the best of the {len(objective):,} candidates. A cell of that accuracy is "
             f"number {rank_in_sample(values.mean() / 100, objective):,} among them.")
     rl, frozen, retrieved = main["arch2vec_rl", "released"], control["frozen_policy"], control["random_retrieval"]
     learned, placed = unpaired_difference(rl, frozen), unpaired_difference(frozen, retrieved)
     sentences.append(
         f"**What learning does.** Against a policy that stays as it is, learning changes arch2vec-RL by "
-        f"{learned.value:+.2f} [{learned.low:+.2f}, {learned.high:+.2f}] points; against random cells, taking "
-        f"the cell nearest to pure noise is worth {placed.value:+.2f} [{placed.low:+.2f}, {placed.high:+.2f}].")
+        f"{signed(learned)} points; against random cells, taking the cell nearest to pure noise is worth "
+        f"{signed(placed)}.")
     names = {group.method: group.name for group in groups["controls"]}
     few, spread = runs[names["frozen_policy"]], runs[names["random_retrieval"]]
     deviation = [100 * each.objective.validation[each.queried].std() for each in (few, spread)]

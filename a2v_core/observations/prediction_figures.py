@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# Runs of a point of a learning curve that are drawn.
+_DOTS = 3
+
 
 def median_run(result: Result) -> Outcome:
     """The run whose Pearson's r is the median of all (the lower of two in the middle); a run without r counts as 0."""
@@ -70,10 +73,6 @@ def plot_measures(results: Sequence[Result], paper: Mapping[str, float], measure
         ax.get_legend().remove()
     figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
-
-
-# Runs of a point of a learning curve that are drawn.
-_DOTS = 3
 
 
 def plot_curves(curves: Mapping[str, Sequence[Result]], measures: Sequence[str] = ("pearson", "kendall")) -> Figure:

@@ -166,7 +166,7 @@ class Result:
     @property
     def encoders(self) -> np.ndarray | None:
         """Pre-training (or initial weights) of each run, int64 [R]; None where each run has its own or none."""
-        seen = [piece.representation for piece in self.group.pieces]
+        seen = [outcome.piece.representation for outcome in self.outcomes]
         return np.array([each.seed for each in seen]) if seen[0].kind in ("arch2vec", "untrained") else None
 
 

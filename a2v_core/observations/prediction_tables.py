@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -94,7 +93,7 @@ def pretrainings(results: Iterable[Result]) -> str:
 
 def first_runs(result: Result, runs: int) -> Result:
     """The first runs of a result alone."""
-    return Result(replace(result.group, pieces=result.group.pieces[:runs]), result.outcomes[:runs])
+    return Result(result.group, result.outcomes[:runs])
 
 
 def difference(first: Result, second: Result, measure: str) -> Estimate | None:

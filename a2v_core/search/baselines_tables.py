@@ -13,16 +13,14 @@ import pandas as pd
 
 from a2v_core.results import Page
 from a2v_core.search.baselines_plan import NASBENCH101, SINCE
-from a2v_core.search.findings import DATASET_NAMES
+from a2v_core.search.findings import AGENTS, DATASET_NAMES
 from a2v_core.search.plan import Group
-from a2v_core.search.tables import estimate, held, show
+from a2v_core.search.tables import by_pretraining, estimate, held, show, signed
 from a2v_core.search.trajectories import Outcomes
 from a2v_core.stats import Estimate, unpaired_difference
 
 #: Parts of the page as they are shown.
 PART_NAMES = {**DATASET_NAMES, NASBENCH101: "NAS-Bench-101"}
-#: Methods on the embedding, which a pre-training comes before.
-AGENTS = ("arch2vec_rl", "arch2vec_bo")
 # What the tuned evolution is called in the identities of results.
 _TUNED = "re_tuned"
 
@@ -63,8 +61,7 @@ def samples(group: Group, values: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     Args:
         values, seeds: of each run, [R].
     """
-    parts = [values[(seeds >= arm.first_seed) & (seeds < arm.first_seed + arm.runs)] for arm in group.arms]
-    parts = [part for part in parts if len(part)]
+    parts = [part for part in by_pretraining(group, values, seeds) if len(part)]
     return np.array([part.mean() for part in parts]) if len(parts) > 1 else values
 
 
@@ -92,7 +89,7 @@ def charged(outcomes: Outcomes, seconds: float, queries: float = np.inf) -> tupl
     seconds, or the moment of its last counted query."""
     budget = outcomes.trajectories.budget.seconds
     counts = np.minimum(outcomes.trajectories.counts, queries).astype(np.int64)
-    last = np.take_along_axis(outcomes.seconds, np.maximum(counts - 1, 0)[:, None], axis=1)[:, 0]
+    last = outcomes.values("seconds", counts[:, None])[:, 0]
     end = last if np.isfinite(queries) or budget is None else np.full(len(counts), budget)
     made = np.minimum((outcomes.seconds <= (end - seconds)[:, None]).sum(1), counts)
     return 100 * outcomes.values("test", made[:, None])[:, 0], made
@@ -193,4 +190,4 @@ def _told(gap: Estimate | None) -> str:
     if gap is None:
         return "too few runs"
     word = "above" if gap.low > 0 else "below" if gap.high < 0 else "not told apart"
-    return f"{gap.value:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}], {word}"
+    return f"{signed(gap)}, {word}"

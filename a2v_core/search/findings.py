@@ -8,7 +8,7 @@ import numpy as np
 
 from a2v_core.search.methods import get_method
 from a2v_core.search.plan import DATASETS, QUERIES, Group, Plan
-from a2v_core.search.tables import DISCRETE, TABLE2, TABLE3, distinct, estimate, held, queries_read, show
+from a2v_core.search.tables import DISCRETE, TABLE2, TABLE3, distinct, estimate, held, queries_read, show, signed
 from a2v_core.search.trajectories import Outcomes
 from a2v_core.stats import unpaired_difference
 
@@ -140,4 +140,4 @@ class _Reading:
             return f"{a.mean() - b.mean():+.2f} points (single runs)"
         gap = unpaired_difference(a, b)
         word = "higher" if gap.low > 0 else "lower" if gap.high < 0 else "not told apart"
-        return f"{gap.value:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}] points, {word}"
+        return f"{signed(gap)} points, {word}"

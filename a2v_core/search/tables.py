@@ -77,6 +77,11 @@ def show(found: Estimate, digits: int = 2) -> str:
     return f"{found.value:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
 
 
+def signed(gap: Estimate) -> str:
+    """A difference as ``+value [low, high]``, all with their signs."""
+    return f"{gap.value:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}]"
+
+
 def _has_interval(found: Estimate) -> bool:
     return found.n > 1 and bool(np.isfinite(found.low))
 
@@ -202,13 +207,21 @@ def embeddings(seen: Sequence[Features], space: SearchSpace, data_dir: str = "")
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def by_pretraining(group: Group, values: np.ndarray, seeds: np.ndarray) -> list[np.ndarray]:
+    """The values of the runs of each pre-training, in the order of the group's arms; empty where none was run.
+
+    Args:
+        values, seeds: of each run, [R].
+    """
+    return [values[(seeds >= arm.first_seed) & (seeds < arm.first_seed + arm.runs)] for arm in group.arms]
+
+
 def by_encoder(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale) -> pd.DataFrame:
     """Mean test accuracy by pre-training, percent: how much of the result hangs on the one encoder that is used."""
     rows = {}
     for group in groups:
         values = 100 * held(runs[group.name], "test", queries=queries_read(group, scale))
-        seeds = runs[group.name].trajectories.seeds
-        parts = [values[(seeds >= arm.first_seed) & (seeds < arm.first_seed + arm.runs)] for arm in group.arms]
+        parts = by_pretraining(group, values, runs[group.name].trajectories.seeds)
         rows[group.label] = {f"pre-training {arm.seen.seed}": show(estimate(part)) if len(part) else ""
                              for arm, part in zip(group.arms, parts, strict=True)}
     return pd.DataFrame.from_dict(rows, orient="index")

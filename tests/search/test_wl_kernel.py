@@ -21,7 +21,10 @@ SMALL = Cells(ADJACENCY, OPS)
 def by_hand(first, second):
     """Scaled product of two lists of labels."""
     a, b = Counter(first), Counter(second)
-    dot = lambda x, y: sum(x[label] * y[label] for label in x)  # noqa: E731
+
+    def dot(x, y):
+        return sum(x[label] * y[label] for label in x)
+
     return dot(a, b) / np.sqrt(dot(a, a) * dot(b, b))
 
 
