@@ -39,7 +39,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _PROGRESS = re.compile(r"\d+%\|.*\||\d+\S*it \[\d+:\d+|\[\d+:\d+<\S+, .*/s\S*\]")
 
 # Names drawn for one run: our scratch folder, and the file that stands for a cell in a warning.
-_TEMPORARY_NAME = re.compile(r"(\ba2v|\bipykernel)[-_]\w+(?:/\d+\.py)?")
+_TEMPORARY_NAME = re.compile(r"\b(a2v(?=-)|ipykernel(?=_))[-_]\w+(?:/\d+\.py)?")
 
 # pandas gives each styled table a random name.
 _STYLED_TABLE = re.compile(r"\bT_[0-9a-f]{5}(?![0-9a-f])")

@@ -157,3 +157,10 @@ def test_folders_of_the_machine_are_replaced_in_every_text():
     stream, shown = notebook.cells[2].outputs
     assert stream.text == "A/b and W"
     assert shown.data == {"text/plain": "'A/b'", "text/html": "<i>A/b /tmp/ipykernel</i>", "image/png": "/project/a"}
+
+
+def test_names_drawn_for_a_run_are_cut_but_not_the_name_of_the_package():
+    notebook = executed(new_output("stream", text="/tmp/a2v-x1y2z3_4/kernel.log: run python -m a2v_core data fetch"))
+    tidy(notebook, {})
+    (stream,) = notebook.cells[2].outputs
+    assert stream.text == "/tmp/a2v/kernel.log: run python -m a2v_core data fetch"

@@ -71,7 +71,7 @@
 
     box.innerHTML = `<div class="controls"><label>Map <select>${maps.map((t) => `<option>${t.name}</option>`).join("")}</select></label>
       <label>Cell <input type="number" min="1" max="${cells.count}" value="1"></label></div>
-      <div class="plot"></div><div class="panel"><div class="drawing"></div><p aria-live="polite"></p></div>`;
+      <div class="plot" role="img" aria-label="Map of the cells in two dimensions; each can be chosen by its number"></div><div class="panel"><div class="drawing"></div><p aria-live="polite"></p></div>`;
     const [plot, select, input] = [".plot", "select", "input"].map((name) => box.querySelector(name));
     let shown = 0, chosen = -1;
 
