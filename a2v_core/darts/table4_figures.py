@@ -11,10 +11,11 @@ from a2v_core.darts.surrogate_quality import Agreement
 from a2v_core.darts.table4_tables import label
 from a2v_core.encoding_figures import darts_edges, draw_operations_on_edges
 from a2v_core.plotting import COLOURS, plot_intervals
+from a2v_core.search.estimates import estimate, percent
+from a2v_core.search.figures import group_curve
 from a2v_core.search.objective import Objective
 from a2v_core.search.plan import Group
-from a2v_core.search.tables import estimate, held
-from a2v_core.search.trajectories import Outcomes, curve
+from a2v_core.search.trajectories import Outcomes
 from a2v_core.spaces.darts_genotypes import Genotype
 
 if TYPE_CHECKING:
@@ -68,13 +69,13 @@ def plot_queries(panels: Mapping[str, Sequence[Group]], runs: Mapping[str, Outco
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, len(panels), figsize=(10, 4.4), squeeze=False, sharey=True)
+    made = np.arange(1, queries + 1)
     for ax, (title, groups) in zip(axes[0], panels.items(), strict=True):
         for group in groups:
-            points = curve(runs[group.name], "queries", np.arange(1, queries + 1), "regret_validation")
+            mean, low, high = group_curve(group, runs[group.name], "queries", made, "regret_validation")
             name, line = _STYLES[group.method]
-            ax.plot(points["queries"], 100 * points["mean"], color=COLOURS[name], linestyle=line, label=label(group))
-            ax.fill_between(points["queries"], 100 * points["low"], 100 * points["high"], color=COLOURS[name],
-                            alpha=0.15, linewidth=0)
+            ax.plot(made, 100 * mean, color=COLOURS[name], linestyle=line, label=label(group))
+            ax.fill_between(made, 100 * low, 100 * high, color=COLOURS[name], alpha=0.15, linewidth=0)
         ax.set(xscale="log", xlabel="queries", title=title)
     axes[0, 0].set_ylabel("to the surrogate's best, points")
     handles = {label: handle for ax in axes[0] for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
@@ -86,7 +87,7 @@ def plot_reached(groups: Sequence[Group], runs: Mapping[str, Outcomes], best: fl
     """Mean predicted accuracy that the runs end with, percent, with its interval, and the best of the candidates."""
     import matplotlib.pyplot as plt
 
-    ours = {label(group): estimate(100 * held(runs[group.name], "validation")) for group in groups}
+    ours = {label(group): estimate(percent(group, runs, "validation").values) for group in groups}
     _, ax = plt.subplots(figsize=(7.2, 1.0 + 0.34 * len(ours)))
     plot_intervals({"mean": ours}, xlabel="accuracy by the surrogate, %", names=list(ours), ax=ax)
     ax.axvline(100 * best, color=COLOURS["black"], linestyle="--", linewidth=1)

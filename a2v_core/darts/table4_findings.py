@@ -21,11 +21,11 @@ from a2v_core.darts.table4_tables import (
     zero_share,
 )
 from a2v_core.search.darts_plan import MAIN, WHOLE
+from a2v_core.search.estimates import difference, percent, signed
 from a2v_core.search.objective import Objective
 from a2v_core.search.plan import Group
-from a2v_core.search.tables import held, signed
 from a2v_core.search.trajectories import Outcomes
-from a2v_core.stats import Estimate, furthest_from_mean, unpaired_difference
+from a2v_core.stats import Estimate, furthest_from_mean
 
 
 def exact_findings(costs: Mapping[str, NetworkCost], paper: Mapping[str, float], mean_multiply_adds: float
@@ -73,26 +73,26 @@ def search_findings(groups: Mapping[str, Sequence[Group]], runs: Mapping[str, Ou
     Args:
         found: agreement of the surrogate with trainings, where the table of trainings is there.
     """
-    main = {(group.method, group.recipe): 100 * held(runs[group.name], "validation") for group in groups[MAIN]}
-    control = {group.method: 100 * held(runs[group.name], "validation") for group in groups["controls"]}
+    main = {(group.method, group.recipe): percent(group, runs, "validation") for group in groups[MAIN]}
+    control = {group.method: percent(group, runs, "validation") for group in groups["controls"]}
     objective, queries = searched[MAIN], int(max(run.trajectories.counts.max() for run in runs.values()))
     sentences = []
     reached = {label: main[method, "released"] for method, label in (
         ("arch2vec_rl", "arch2vec-RL"), ("arch2vec_bo", "arch2vec-BO"))}
     random = main["random", "corrected"]
     for label, values in reached.items():
-        gap = unpaired_difference(values, random)
+        gap = difference(values, random)
         worth = ""
         if found:
             worth = (f" (about {abs(gap.value) * found.slope.value:.2f} points of test accuracy; the paper's five "
                      "trainings have a standard deviation of 0.05)")
         sentences.append(
-            f"**{label}** ends at {values.mean():.2f} % by the surrogate, {signed(gap)} points from random "
-            f"search{worth}; {100 * objective.best_validation - values.mean():.2f} "
+            f"**{label}** ends at {values.mean:.2f} % by the surrogate, {signed(gap)} points from random "
+            f"search{worth}; {100 * objective.best_validation - values.mean:.2f} "
             f"points are left to the best of the {len(objective):,} candidates. A cell of that accuracy is "
-            f"number {rank_in_sample(values.mean() / 100, objective):,} among them.")
+            f"number {rank_in_sample(values.mean / 100, objective):,} among them.")
     rl, frozen, retrieved = main["arch2vec_rl", "released"], control["frozen_policy"], control["random_retrieval"]
-    learned, placed = unpaired_difference(rl, frozen), unpaired_difference(frozen, retrieved)
+    learned, placed = difference(rl, frozen), difference(frozen, retrieved)
     sentences.append(
         f"**What learning does.** Against a policy that stays as it is, learning changes arch2vec-RL by "
         f"{signed(learned)} points; against random cells, taking the cell nearest to pure noise is worth "
@@ -105,11 +105,11 @@ def search_findings(groups: Mapping[str, Sequence[Group]], runs: Mapping[str, Ou
         f"no more than {reached_cells(few):,} different cells (random retrieval: {reached_cells(spread):,}): few cells "
         f"are nearest to any far point. Their standard deviation is {deviation[0]:.2f} points instead of "
         f"{deviation[1]:.2f}; the best of many draws depends on it.")
-    others = {label: main[method, "corrected"].mean() for method, label in (
+    others = {label: main[method, "corrected"].mean for method, label in (
         ("neighbour_re", "regularized evolution"), ("local_search", "local search"))}
     sentences.append("**Without any embedding** " + " and ".join(
         f"{label} reaches {value:.2f} %" for label, value in others.items())
-        + f"; random search {random.mean():.2f} % (exactly expected: "
+        + f"; random search {random.mean:.2f} % (exactly expected: "
         f"{100 * expected_best_of(objective, queries):.2f} %).")
     bo = next(group for group in groups[MAIN] if (group.method, group.recipe) == ("arch2vec_bo", "released"))
     sentences.append(
@@ -117,8 +117,8 @@ def search_findings(groups: Mapping[str, Sequence[Group]], runs: Mapping[str, Ou
         f"{distinct_cells(runs[bo.name]):.0f} different cells in {queries} queries.")
     whole = [group for group in groups[WHOLE] if group.recipe in ("released", "corrected")]
     shares = [zero_share(runs[group.name]) for group in whole]
-    order = np.corrcoef([[100 * held(runs[g.name], "validation").mean() for g in whole],
-                         [main[g.method, g.recipe].mean() for g in whole]])[0, 1]
+    order = np.corrcoef([[percent(g, runs, "validation").mean for g in whole],
+                         [main[g.method, g.recipe].mean for g in whole]])[0, 1]
     sentences.append(
         f"**All cells of the sample.** There the methods end with a cell that has a zero edge in "
         f"{100 * min(shares):.0f} to {100 * max(shares):.0f} % of their runs; the means of the methods agree with "

@@ -17,9 +17,10 @@ from a2v_core.darts.surrogate_quality import NONE
 from a2v_core.darts.training_cost import N_IMAGES, gpu_days
 from a2v_core.darts.training_recipes import training_settings
 from a2v_core.results import Page
+from a2v_core.search.estimates import estimate, group_estimate, held, percent, show
 from a2v_core.search.objective import Objective
 from a2v_core.search.plan import Group
-from a2v_core.search.tables import distinct, estimate, held, show
+from a2v_core.search.tables import distinct, pretrainings
 from a2v_core.search.trajectories import Outcomes
 from a2v_core.spaces.darts import genotype_edges
 from a2v_core.spaces.darts_cost import CIFAR10, IMAGENET, network_cost
@@ -116,14 +117,15 @@ def table4(paper: Mapping[str, float], costs: Mapping[str, NetworkCost], publish
         if identity in SEARCHED:
             last = cost.multiply_adds if cost else mean_multiply_adds
             days = f"{search_days(mean_multiply_adds) + final_days(last):.1f}"
-        searched = runs.get(ours[identity].name) if identity in SEARCHED and identity in ours else None
+        searched = ours.get(identity) if identity in SEARCHED else None
         rows[name] = {
             "error, paper": "" if error is None else f"{error:.2f}" + (f" ± {sd:.2f}" if sd is not None else ""),
             "best, paper": "" if best is None else f"{best:.2f}",
             "M params, paper": "" if params is None else f"{params:.1f}",
             "exact": f"{cost.built / 1e6:.2f}" if cost else "",
             "surrogate: published cell": f"{published[cells]:.2f}" if cells in published else "",
-            "surrogate: our search": show(estimate(100 * held(searched, "validation"))) if searched else "",
+            "surrogate: our search": (
+                show(estimate(percent(searched, runs, "validation").values)) if searched else ""),
             "GPU-days, paper": "" if total is None else f"{total:.1f}", "estimate": days}
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -152,9 +154,11 @@ def search_table(groups: Sequence[Group], runs: Mapping[str, Outcomes]) -> pd.Da
         found = runs[group.name]
         regret = 100 * held(found, "regret_validation")
         rows[label(group)] = {
-            "accuracy, %": show(estimate(100 * held(found, "validation"))), "to the best": show(estimate(regret)),
-            "90 % below": f"{np.quantile(regret, 0.9):.2f}",
-            "different cells": f"{distinct_cells(found):.0f}", "runs": found.n_runs}
+            "accuracy, %": show(estimate(percent(group, runs, "validation").values)),
+            "to the best": show(group_estimate(group, regret, found.trajectories.seeds)),
+            "90 % below": f"{group_estimate(group, regret, found.trajectories.seeds, 'q90').value:.2f}",
+            "different cells": f"{distinct_cells(found):.0f}", "runs": found.n_runs,
+            "pre-trainings": pretrainings(group, found)}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -278,7 +282,7 @@ def record_searches(page: Page, groups: Sequence[Group], runs: Mapping[str, Outc
     are no test errors."""
     for group in groups:
         for quantity, name in (("validation", "accuracy"), ("regret_validation", "distance_to_best")):
-            found = estimate(100 * held(runs[group.name], quantity))
+            found = estimate(percent(group, runs, quantity).values)
             note = f"/{group.note.replace(' ', '_')}" if group.note else ""
             add(page, f"table4/{group.objective}/{group.method}{note}/{name}", found, "%", group.recipe)
 

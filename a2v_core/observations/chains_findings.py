@@ -16,7 +16,7 @@ from a2v_core.observations.chains_tables import (
     seed_means,
     select,
 )
-from a2v_core.search.tables import show
+from a2v_core.search.estimates import show
 from a2v_core.stats import Estimate, paired_difference
 from a2v_core.table1_tables import SPACE_NAMES
 

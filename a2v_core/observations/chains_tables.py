@@ -10,8 +10,8 @@ import pandas as pd
 from a2v_core.cells import Cells
 from a2v_core.observations.chains_plan import TRAINING_MODE, Chains
 from a2v_core.results import Page
+from a2v_core.search.estimates import show
 from a2v_core.search.protocol import NO_CELL
-from a2v_core.search.tables import show
 from a2v_core.stats import Estimate, bootstrap_interval, t_interval
 
 #: What a step is measured by in each space.

@@ -20,7 +20,7 @@ from a2v_core.observations.distance_growth import (
 )
 from a2v_core.observations.distances_plan import Distances, Group
 from a2v_core.results import Page
-from a2v_core.search.tables import show
+from a2v_core.search.estimates import show
 from a2v_core.stats import Estimate
 from a2v_core.table1_tables import SPACE_NAMES
 

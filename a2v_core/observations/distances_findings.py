@@ -9,7 +9,7 @@ import numpy as np
 from a2v_core.observations.distance_growth import crossed_difference
 from a2v_core.observations.distances_figures import SPACE_NAMES, Summary
 from a2v_core.observations.distances_plan import Group
-from a2v_core.search.tables import show
+from a2v_core.search.estimates import show
 
 Summaries = Mapping[str, Mapping[str, Mapping[str, Summary]]]
 _OURS = "arch2vec-released"

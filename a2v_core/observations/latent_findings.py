@@ -9,8 +9,8 @@ import numpy as np
 from a2v_core.observations.latent_measures import Measures
 from a2v_core.observations.latent_plan import SOURCES, Arm, Map
 from a2v_core.observations.latent_tables import NAMES, difference, over_trainings
+from a2v_core.search.estimates import show
 from a2v_core.search.findings import DATASET_NAMES
-from a2v_core.search.tables import show
 from a2v_core.stats import Estimate
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from a2v_core.observations.latent_measures import Measures
 from a2v_core.observations.latent_plan import SOURCES, Arm, Map
 from a2v_core.results import Page
-from a2v_core.search.tables import estimate, show
+from a2v_core.search.estimates import estimate, show
 from a2v_core.stats import Estimate, paired_difference
 
 #: Rows of tables and figures by kind of representation.

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from a2v_core.observations.prediction_plan import Result
 from a2v_core.observations.prediction_tables import MEASURES, difference, mean
+from a2v_core.search.estimates import show
 from a2v_core.search.findings import DATASET_NAMES
-from a2v_core.search.tables import show
 from a2v_core.stats import Estimate
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from a2v_core.observations.prediction_plan import Result
 from a2v_core.results import Page
-from a2v_core.search.tables import estimate, show
+from a2v_core.search.estimates import estimate, show
 from a2v_core.stats import Estimate, t_interval
 
 #: Names and digits of the measures.

@@ -8,11 +8,11 @@ from typing import Any
 
 from a2v_core.search import plan
 from a2v_core.search.blocks import Arm
+from a2v_core.search.estimates import held
 from a2v_core.search.methods import get_method
 from a2v_core.search.objectives import usual_seconds
 from a2v_core.search.plan import DATASETS, QUERIES, Group, Plan, make_group, scale_of, spread
 from a2v_core.search.runs import Budget
-from a2v_core.search.tables import held
 from a2v_core.search.trajectories import Outcomes
 
 #: The grid of regularized evolution; (10, 3) is what NAS-Bench-201's authors run.

@@ -1,8 +1,4 @@
-"""Numbers, tables and sentences of the page on stronger baselines.
-
-Runs on one embedding are no independent samples of arch2vec: they share the luck of its pre-training. Where the runs of
-a group are spread over several pre-trainings, the mean of each pre-training counts as one sample, elsewhere each run.
-"""
+"""Numbers, tables and sentences of the page on stronger baselines."""
 
 from __future__ import annotations
 
@@ -13,11 +9,12 @@ import pandas as pd
 
 from a2v_core.results import Page
 from a2v_core.search.baselines_plan import NASBENCH101, SINCE
+from a2v_core.search.estimates import difference as difference_of
+from a2v_core.search.estimates import estimate, held, percent, samples, show, signed
 from a2v_core.search.findings import AGENTS, DATASET_NAMES
 from a2v_core.search.plan import Group
-from a2v_core.search.tables import by_pretraining, estimate, held, show, signed
 from a2v_core.search.trajectories import Outcomes
-from a2v_core.stats import Estimate, unpaired_difference
+from a2v_core.stats import Estimate
 
 #: Parts of the page as they are shown.
 PART_NAMES = {**DATASET_NAMES, NASBENCH101: "NAS-Bench-101"}
@@ -54,22 +51,9 @@ def table(groups: Sequence[Group], runs: Mapping[str, Outcomes], queries: float 
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def samples(group: Group, values: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """The independent samples among the values of runs, float64: the mean of the runs of each pre-training where there
-    are several, the values themselves otherwise.
-
-    Args:
-        values, seeds: of each run, [R].
-    """
-    parts = [part for part in by_pretraining(group, values, seeds) if len(part)]
-    return np.array([part.mean() for part in parts]) if len(parts) > 1 else values
-
-
 def difference(first: Group, second: Group, runs: Mapping[str, Outcomes], queries: float = np.inf) -> Estimate | None:
-    """Difference of the means of test accuracy, percentage points, with Welch's interval of :func:`samples`; None for
-    fewer than two of them."""
-    both = [_samples(group, runs, "test", queries) for group in (first, second)]
-    return unpaired_difference(*both) if min(map(len, both)) > 1 else None
+    """:func:`a2v_core.search.estimates.difference` of test accuracy, percentage points."""
+    return difference_of(*(percent(group, runs, "test", queries) for group in (first, second)))
 
 
 def difference_table(groups: Sequence[Group], against: Sequence[Group], runs: Mapping[str, Outcomes],
@@ -118,7 +102,7 @@ def record(page: Page, part: str, groups: Sequence[Group], runs: Mapping[str, Ou
     reference = find(groups, "re")
     for group in groups:
         stem, options = f"beyond/baselines/{part}/{name_of(group)}", {"recipe": group.recipe}
-        page.add_estimate(f"{stem}/test", estimate(_samples(group, runs, "test", queries)), unit="%", **options)
+        page.add_estimate(f"{stem}/test", estimate(percent(group, runs, "test", queries).values), unit="%", **options)
         if reference and group is not reference and (gap := difference(group, reference, runs, queries)):
             page.add_estimate(f"{stem}/test_minus_re", gap, unit="percentage points", **options)
         if group.name in seconds:
@@ -163,21 +147,15 @@ def _test(group: Group, runs: Mapping[str, Outcomes], queries: float) -> np.ndar
     return 100 * held(runs[group.name], "test", queries=queries)
 
 
-def _samples(group: Group, runs: Mapping[str, Outcomes], quantity: str, queries: float) -> np.ndarray:
-    """:func:`samples` of a quantity, percent."""
-    found = runs[group.name]
-    return samples(group, 100 * held(found, quantity, queries=queries), found.trajectories.seeds)
-
-
 def _shown(group: Group, runs: Mapping[str, Outcomes], quantity: str, queries: float) -> str:
-    return show(estimate(_samples(group, runs, quantity, queries)))
+    return show(estimate(percent(group, runs, quantity, queries).values))
 
 
 def _charged_mean(group: Group, runs: Mapping[str, Outcomes], after: np.ndarray) -> Estimate | None:
     """Mean of what :func:`charged` gives; None where a run has nothing left."""
     if not np.isfinite(after).all():
         return None
-    return estimate(samples(group, after, runs[group.name].trajectories.seeds))
+    return estimate(samples(group, after, runs[group.name].trajectories.seeds).values)
 
 
 def _best(groups: Sequence[Group], runs: Mapping[str, Outcomes], queries: float) -> Group | None:

@@ -10,10 +10,11 @@ import pandas as pd
 
 from a2v_core.errors import SettingsError
 from a2v_core.plotting import COLOURS, plot_intervals
+from a2v_core.search.estimates import difference, held, percent, samples
 from a2v_core.search.plan import SECONDS, Group, Scale
-from a2v_core.search.tables import AUTHORS, held
-from a2v_core.search.trajectories import Outcomes, curve
-from a2v_core.stats import Estimate, unpaired_difference
+from a2v_core.search.tables import AUTHORS
+from a2v_core.search.trajectories import Outcomes, mean_band
+from a2v_core.stats import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,6 +44,14 @@ def style(group: Group) -> dict[str, str]:
     return {"color": colour, "linestyle": line}
 
 
+def group_curve(group: Group, outcomes: Outcomes, axis: str, grid: np.ndarray, quantity: str = "regret_test"
+                ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and the ends of its 95 % interval over the samples of a group at the points of `grid` [G] of `axis`,
+    "queries" or "seconds", [G] each; NaN where not all runs have a value."""
+    values = outcomes.values(quantity, outcomes.completed(**{axis: grid}))
+    return mean_band(samples(group, values, outcomes.trajectories.seeds).values)
+
+
 def plot_against_seconds(ax: Axes, groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale,
                          authors: pd.DataFrame | None = None, charged: Mapping[str, float] | None = None) -> None:
     """Mean test regret against simulated seconds, both logarithmic, with 95 % bands; a curve begins where all of its
@@ -50,10 +59,10 @@ def plot_against_seconds(ax: Axes, groups: Sequence[Group], runs: Mapping[str, O
     that pass before its first query."""
     grid = np.geomspace(SECONDS * scale.part / 1e3, SECONDS * scale.part, _POINTS)
     for group in groups:
-        points = curve(runs[group.name], "seconds", grid)
-        points["seconds"] += (charged or {}).get(group.name, 0.0)
-        ax.plot(points["seconds"], points["mean"], label=group.label, **style(group))
-        ax.fill_between(points["seconds"], points["low"], points["high"], color=style(group)["color"], alpha=0.15,
+        mean, low, high = group_curve(group, runs[group.name], "seconds", grid)
+        seconds = grid + (charged or {}).get(group.name, 0.0)
+        ax.plot(seconds, mean, label=group.label, **style(group))
+        ax.fill_between(seconds, low, high, color=style(group)["color"], alpha=0.15,
                         linewidth=0)
         if authors is not None and group.method in AUTHORS:
             theirs = authors[authors["method"] == AUTHORS[group.method]]
@@ -64,11 +73,11 @@ def plot_against_seconds(ax: Axes, groups: Sequence[Group], runs: Mapping[str, O
 
 def plot_against_queries(ax: Axes, groups: Sequence[Group], runs: Mapping[str, Outcomes], queries: int) -> None:
     """Mean test regret against queries, with 95 % bands."""
+    made = np.arange(1, queries + 1)
     for group in groups:
-        points = curve(runs[group.name], "queries", np.arange(1, queries + 1))
-        ax.plot(points["queries"], points["mean"], label=group.label, **style(group))
-        ax.fill_between(points["queries"], points["low"], points["high"], color=style(group)["color"], alpha=0.15,
-                        linewidth=0)
+        mean, low, high = group_curve(group, runs[group.name], "queries", made)
+        ax.plot(made, mean, label=group.label, **style(group))
+        ax.fill_between(made, low, high, color=style(group)["color"], alpha=0.15, linewidth=0)
     ax.set(xscale="log", yscale="log", xlabel="queries", ylabel="mean test regret")
 
 
@@ -134,14 +143,11 @@ def plot_action_distances(measured: Mapping[str, pd.DataFrame]) -> Figure:
 
 def effects(base: Group, changed: Sequence[Group], runs: Mapping[str, Outcomes], quantity: str, queries: float
             ) -> dict[str, Estimate]:
-    """Note of each changed group → difference of a quantity to the base, percentage points, Welch's interval."""
-    reference = 100 * held(runs[base.name], quantity, queries=queries)
-    found = {}
-    for group in changed:
-        values = 100 * held(runs[group.name], quantity, queries=queries)
-        if len(values) > 1 and len(reference) > 1:
-            found[group.note or group.label] = unpaired_difference(values, reference)
-    return found
+    """Note of each changed group → difference of a quantity to the base, percentage points, where there are samples
+    enough."""
+    reference = percent(base, runs, quantity, queries)
+    gaps = {g.note or g.label: difference(percent(g, runs, quantity, queries), reference) for g in changed}
+    return {name: gap for name, gap in gaps.items() if gap}
 
 
 def plot_effects(found: Mapping[str, Mapping[str, Estimate]], xlabel: str) -> Figure:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from a2v_core.search.estimates import Samples, difference, estimate, percent, show, signed
 from a2v_core.search.methods import get_method
 from a2v_core.search.plan import DATASETS, QUERIES, Group, Plan
-from a2v_core.search.tables import DISCRETE, TABLE2, TABLE3, distinct, estimate, held, queries_read, show, signed
+from a2v_core.search.tables import DISCRETE, TABLE2, TABLE3, distinct, queries_read
 from a2v_core.search.trajectories import Outcomes
-from a2v_core.stats import unpaired_difference
 
 #: Search strategies of arch2vec.
 AGENTS = ("arch2vec_rl", "arch2vec_bo")
@@ -125,19 +125,19 @@ class _Reading:
     def best(self, methods: Sequence[str], part: str) -> Group | None:
         """The one of these methods with the highest mean, recipe `released`."""
         there = [g for m in methods if (g := self.find(m, part=part))]
-        return max(there, key=lambda g: self.values(g).mean(), default=None)
+        return max(there, key=lambda g: self.samples(g).mean, default=None)
 
-    def values(self, group: Group) -> np.ndarray:
-        return 100 * held(self.runs[group.name], "test", queries=self.bounds.get(group.name, np.inf))
+    def samples(self, group: Group) -> Samples:
+        return percent(group, self.runs, "test", self.bounds.get(group.name, np.inf))
 
     def shown(self, group: Group) -> str:
-        return show(estimate(self.values(group)))
+        return show(estimate(self.samples(group).values))
 
     def against(self, first: Group, second: Group) -> str:
         """Difference of the first to the second, and whether chance is excluded."""
-        a, b = self.values(first), self.values(second)
-        if min(len(a), len(b)) < 2:
-            return f"{a.mean() - b.mean():+.2f} points (single runs)"
-        gap = unpaired_difference(a, b)
+        a, b = self.samples(first), self.samples(second)
+        gap = difference(a, b)
+        if gap is None:
+            return f"{a.mean - b.mean:+.2f} points (single runs)"
         word = "higher" if gap.low > 0 else "lower" if gap.high < 0 else "not told apart"
         return f"{signed(gap)} points, {word}"

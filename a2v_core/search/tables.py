@@ -9,18 +9,13 @@ import pandas as pd
 
 from a2v_core.artifacts import ArtifactStore
 from a2v_core.results import Page
+from a2v_core.search.estimates import by_pretraining, difference, estimate, group_estimate, held, percent, show
 from a2v_core.search.features import Features
 from a2v_core.search.plan import AHEAD_FROM, DISCRETE_QUERIES, QUERIES, SECONDS, Group, Scale
 from a2v_core.search.trajectories import Outcomes, regret_after
 from a2v_core.spaces import get_space
 from a2v_core.spaces.base import SearchSpace
-from a2v_core.stats import (
-    Estimate,
-    bootstrap_interval,
-    paired_difference,
-    probability_of_superiority,
-    t_interval,
-)
+from a2v_core.stats import Estimate, probability_of_superiority
 
 #: Methods on the discrete encoding, which Table 2 reads after more queries.
 DISCRETE = ("random", "re", "rl", "bohb")
@@ -33,15 +28,6 @@ TABLE3 = {"random": "random", "re": "re", "rl": "reinforce", "bohb": "bohb", "ar
           "arch2vec_bo": "arch2vec_bo"}
 AUTHORS = {"random": "random", "re": "evolution", "rl": "discrete-rl", "bohb": "bohb", "supervised_rl": "supervised-rl",
            "supervised_bo": "supervised-bo", "arch2vec_rl": "arch2vec-rl", "arch2vec_bo": "arch2vec-bo"}
-# Fewer runs than this have Student's interval for their mean, others the bootstrap, which needs ten of them.
-_FEW_RUNS, _LEAST_RESAMPLED = 30, 10
-
-
-def held(outcomes: Outcomes, quantity: str, queries: float = np.inf, seconds: float = np.inf) -> np.ndarray:
-    """What each run holds when the first of the bounds is reached, float64 [R]; a run whose budget ended before holds
-    what it had at its end."""
-    completed = outcomes.completed(queries, seconds)
-    return outcomes.values(quantity, np.where(completed < 0, outcomes.trajectories.counts[:, None], completed))[:, 0]
 
 
 def missing_table(error: Exception) -> str:
@@ -53,37 +39,6 @@ def unfinished_table(lines: Sequence[str]) -> str:
     """A box, in the book's Markdown, with the lines of :func:`a2v_core.search.plan.unfinished`."""
     listed = "\n".join(f"- {line}" for line in lines)
     return f":::{{admonition}} Fewer runs than planned\n:class: note dropdown\n{listed}\n:::"
-
-
-def estimate(runs: np.ndarray, statistic: str = "mean") -> Estimate:
-    """A statistic over runs (mean, sd, or q90, the 90th percentile) with its 95 % interval, whose ends are NaN where
-    the runs are too few to tell; those of one run are its value."""
-    compute = {"mean": np.mean, "sd": lambda x, axis=-1: np.std(x, axis=axis, ddof=1),
-               "q90": lambda x, axis=-1: np.quantile(x, 0.9, axis=axis)}[statistic]
-    if len(runs) == 1:
-        value = float(runs[0]) if statistic != "sd" else 0.0
-        return Estimate(value, value, value, 1)
-    if statistic == "mean" and len(runs) < _FEW_RUNS:
-        return t_interval(runs)
-    if len(runs) < _LEAST_RESAMPLED:
-        return Estimate(float(compute(runs)), np.nan, np.nan, len(runs))
-    return bootstrap_interval(runs, 0, compute, method="percentile", resamples=2000)
-
-
-def show(found: Estimate, digits: int = 2) -> str:
-    """``value [low, high]``, or the value alone where it has no interval."""
-    if not _has_interval(found):
-        return f"{found.value:.{digits}f}"
-    return f"{found.value:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
-
-
-def signed(gap: Estimate) -> str:
-    """A difference as ``+value [low, high]``, all with their signs."""
-    return f"{gap.value:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}]"
-
-
-def _has_interval(found: Estimate) -> bool:
-    return found.n > 1 and bool(np.isfinite(found.low))
 
 
 def queries_read(group: Group, scale: Scale) -> int:
@@ -112,8 +67,8 @@ def table2(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale, 
         rows[group.label] = {
             "queries": queries, "paper": "" if printed is None else f"{printed:.2f}",
             "authors' curve": "" if at.empty else f"{100 * (found.objective.best_test - at.iloc[-1]):.2f}{ended}",
-            "ours": show(estimate(100 * held(found, "test", queries=queries))), "runs": found.n_runs,
-            "different cells": f"{distinct(found, queries):.0f}"}
+            "ours": show(estimate(percent(group, runs, "test", queries).values)), "runs": found.n_runs,
+            "pre-trainings": pretrainings(group, found), "different cells": f"{distinct(found, queries):.0f}"}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -157,27 +112,33 @@ def regrets(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale)
     rows = {}
     for group in groups:
         found, end = runs[group.name], SECONDS * scale.part
-        final = 100 * held(found, "regret_test", seconds=end)
-        made, after = found.completed(seconds=end)[:, 0], _after(found, scale)
+        final, seeds = 100 * held(found, "regret_test", seconds=end), found.trajectories.seeds
+        made, after = found.completed(seconds=end)[:, 0], _after(group, found, scale)
         rows[group.label] = {
             "queries": f"{made[made >= 0].mean():.0f}" if (made >= 0).any() else "",
-            "final regret": show(estimate(final), 3),
-            "90 % of runs below": f"{np.quantile(final, 0.9):.3f}",
-            "mean from 50,000 s on": show(estimate(100 * after), 3) if len(after) else "", "runs": found.n_runs}
+            "final regret": show(group_estimate(group, final, seeds), 3),
+            "90 % of runs below": f"{group_estimate(group, final, seeds, 'q90').value:.3f}",
+            "mean from 50,000 s on": _points(after) if after else "", "runs": found.n_runs}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _after(outcomes: Outcomes, scale: Scale) -> np.ndarray:
-    """Mean regret of each run over the later part of Figure 6; runs whose first query takes longer than the earlier
-    part (in shortened profiles only) are left out."""
+def _points(fraction: Estimate) -> str:
+    return show(Estimate(*(100 * end for end in fraction[:3]), fraction.n), 3)
+
+
+def _after(group: Group, outcomes: Outcomes, scale: Scale) -> Estimate | None:
+    """Mean regret, a fraction, over the later part of Figure 6; runs whose first query takes longer than the earlier
+    part (in shortened profiles only) are left out. None when no run is left."""
     found = regret_after(outcomes, AHEAD_FROM * scale.part, SECONDS * scale.part)
-    return found[np.isfinite(found)]
+    there = np.isfinite(found)
+    return group_estimate(group, found[there], outcomes.trajectories.seeds[there]) if there.any() else None
 
 
 def differences(first: Sequence[Group], second: Sequence[Group], runs: Mapping[str, Outcomes], quantity: str,
                 bounds: Mapping[str, float]) -> pd.DataFrame:
-    """Every group of `first` against every group of `second`: difference of means in percentage points (runs paired by
-    their seed), and the chance that a run of the first ends above one of the second.
+    """Every group of `first` against every group of `second`: difference of means in percentage points with its
+    interval (:func:`a2v_core.search.estimates.difference`), the chance that a run of the first ends above one of the
+    second, and how many samples each side has.
 
     Args:
         quantity: of the incumbent, see :data:`a2v_core.search.trajectories.QUANTITIES`.
@@ -186,14 +147,19 @@ def differences(first: Sequence[Group], second: Sequence[Group], runs: Mapping[s
     rows = []
     for a in first:
         for b in second:
-            x, y = (100 * held(runs[g.name], quantity, queries=bounds[g.name]) for g in (a, b))
-            seeds, of_x, of_y = np.intersect1d(*(runs[g.name].trajectories.seeds for g in (a, b)), return_indices=True)
-            if len(seeds) < 2:
-                continue
-            gap = paired_difference(x[of_x], y[of_y])
-            rows.append({"method": a.label, "against": b.label, "difference": show(gap),
-                         "chance to be above": f"{probability_of_superiority(x, y):.2f}", "pairs": len(seeds)})
+            both = [percent(g, runs, quantity, bounds[g.name]) for g in (a, b)]
+            if gap := difference(*both):
+                above = probability_of_superiority(*(held(runs[g.name], quantity, bounds[g.name]) for g in (a, b)))
+                rows.append({"method": a.label, "against": b.label, "difference": show(gap),
+                             "chance to be above": f"{above:.2f}",
+                             "samples": " and ".join(str(len(each.values)) for each in both)})
     return pd.DataFrame(rows)
+
+
+def pretrainings(group: Group, outcomes: Outcomes) -> str:
+    """How many pre-trainings the runs of a group rest on; empty for a method without an embedding."""
+    there = by_pretraining(group, outcomes.trajectories.seeds, outcomes.trajectories.seeds)
+    return str(sum(len(part) > 0 for part in there)) if group.arms[0].seen.kind == "arch2vec" else ""
 
 
 def embeddings(seen: Sequence[Features], space: SearchSpace, data_dir: str = "") -> pd.DataFrame:
@@ -205,15 +171,6 @@ def embeddings(seen: Sequence[Features], space: SearchSpace, data_dir: str = "")
         rows[f"{features.recipe}, pre-training {features.seed}"] = {
             "different points": len(np.unique(points, axis=0)), "radius": float(distance)}
     return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def by_pretraining(group: Group, values: np.ndarray, seeds: np.ndarray) -> list[np.ndarray]:
-    """The values of the runs of each pre-training, in the order of the group's arms; empty where none was run.
-
-    Args:
-        values, seeds: of each run, [R].
-    """
-    return [values[(seeds >= arm.first_seed) & (seeds < arm.first_seed + arm.runs)] for arm in group.arms]
 
 
 def by_encoder(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale) -> pd.DataFrame:
@@ -247,18 +204,19 @@ def record_table2(page: Page, groups: Sequence[Group], runs: Mapping[str, Outcom
     for group in groups:
         found, options = runs[group.name], {"recipe": recorded_recipe(group), "definition": definition}
         if group.method in TABLE2:
-            mean = estimate(100 * held(found, "test", queries=queries_read(group, scale)))
+            mean = estimate(percent(group, runs, "test", queries_read(group, scale)).values)
             page.add_estimate(f"table2/{TABLE2[group.method]}/test_accuracy", mean, unit="%", **options)
             final, stem = held(found, "regret_test", seconds=SECONDS * scale.part), f"fig6/{FIGURE6[group.method]}"
-            page.add_estimate(f"{stem}/final_regret", estimate(final), unit="fraction", **options)
-            page.add_estimate(f"{stem}/final_regret_q90", estimate(final, "q90"), unit="fraction", **options)
-            if len(after := _after(found, scale)):
-                page.add_estimate(f"{stem}/regret_after_5e4", estimate(after), unit="fraction", **options)
+            for ending, statistic in (("", "mean"), ("_q90", "q90")):
+                regret = group_estimate(group, final, found.trajectories.seeds, statistic)
+                page.add_estimate(f"{stem}/final_regret{ending}", regret, unit="fraction", **options)
+            if after := _after(group, found, scale):
+                page.add_estimate(f"{stem}/regret_after_5e4", after, unit="fraction", **options)
 
 
-def record_accuracy(page: Page, id: str, group: Group, outcomes: Outcomes, queries: float = np.inf) -> None:
+def record_accuracy(page: Page, id: str, group: Group, runs: Mapping[str, Outcomes], queries: float = np.inf) -> None:
     """Put the mean test accuracy of a group that no claim is about on the page, percent."""
-    found = estimate(100 * held(outcomes, "test", queries=queries))
+    found = estimate(percent(group, runs, "test", queries).values)
     page.add_estimate(id, found, unit="%", **{"recipe": group.recipe, "definition": "exact"})
 
 
@@ -269,17 +227,18 @@ def record_table3(page: Page, dataset: str, groups: Sequence[Group], runs: Mappi
         if group.method not in TABLE3:
             continue
         for split in ("validation", "test"):
-            values = 100 * held(runs[group.name], split)
+            values, seeds = 100 * held(runs[group.name], split), runs[group.name].trajectories.seeds
             options = {"recipe": recorded_recipe(group), "definition": definition}
-            stem = f"table3/{dataset}/{TABLE3[group.method]}/{split}"
-            page.add_estimate(stem, estimate(values), unit="%", **options)
-            page.add_estimate(f"{stem}_sd", estimate(values, "sd"), unit="%", **options)
+            for ending, statistic in (("", "mean"), ("_sd", "sd")):
+                found = group_estimate(group, values, seeds, statistic)
+                page.add_estimate(f"table3/{dataset}/{TABLE3[group.method]}/{split}{ending}", found, unit="%",
+                                  **options)
 
 
 def table3(dataset: str, groups: Sequence[Group], runs: Mapping[str, Outcomes], paper: Mapping[str, float]
            ) -> pd.DataFrame:
-    """One row a group: the paper's mean ± sd of validation and test beside ours, the interval of our mean, queries;
-    percent."""
+    """One row a group: the paper's mean ± sd of validation and test beside ours (the deviation between the runs of one
+    pre-training), the interval of our mean, queries; percent."""
     rows = {}
     for group in groups:
         row: dict[str, str | int] = {}
@@ -287,9 +246,11 @@ def table3(dataset: str, groups: Sequence[Group], runs: Mapping[str, Outcomes], 
             values, stem = 100 * held(runs[group.name], split), f"table3/{dataset}/{TABLE3.get(group.method)}/{split}"
             if stem in paper:
                 row[f"{split}, paper"] = f"{paper[stem]:.2f} ± {paper[f'{stem}_sd']:.2f}"
-            deviation = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
-            mean, *interval = show(estimate(values)).partition(" ")
+            seeds = runs[group.name].trajectories.seeds
+            deviation = f" ± {group_estimate(group, values, seeds, 'sd').value:.2f}" if len(values) > 1 else ""
+            mean, *interval = show(group_estimate(group, values, seeds)).partition(" ")
             row[f"{split}, ours"] = mean + deviation + "".join(interval)
-        row |= {"queries": f"{runs[group.name].trajectories.counts.mean():.0f}", "runs": runs[group.name].n_runs}
+        row |= {"queries": f"{runs[group.name].trajectories.counts.mean():.0f}", "runs": runs[group.name].n_runs,
+                "pre-trainings": pretrainings(group, runs[group.name])}
         rows[group.label] = row
     return pd.DataFrame.from_dict(rows, orient="index").fillna("")

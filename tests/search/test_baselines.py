@@ -114,18 +114,6 @@ def test_pretraining_is_charged_before_the_first_query(made):
     np.testing.assert_array_equal(test, 100 * baselines_tables.held(found, "test", queries=3))
 
 
-def test_runs_of_one_pretraining_are_one_sample(made):
-    groups, _ = made
-    agent = baselines_tables.find(groups, "arch2vec_rl")
-    assert [(arm.first_seed, arm.runs) for arm in agent.arms] == [(0, 10), (10, 10)]
-    values = np.random.default_rng(0).permutation(20.0 + np.arange(20))
-    np.testing.assert_allclose(baselines_tables.samples(agent, values, np.arange(20)),
-                               [values[:10].mean(), values[10:].mean()])
-    # With runs of the first pre-training alone each of them is a sample, as for a method without one.
-    assert baselines_tables.samples(agent, values[:10], np.arange(10)).tolist() == values[:10].tolist()
-    assert baselines_tables.samples(groups[0], values, np.arange(20)).tolist() == values.tolist()
-
-
 def test_differences_are_between_all_runs(made):
     groups, runs = made
     re, gaussian, agent = (baselines_tables.find(groups, name) for name in ("re", "wl_gp", "arch2vec_bo"))

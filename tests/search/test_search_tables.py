@@ -13,11 +13,11 @@ from a2v_core.errors import MissingDataError, SettingsError
 from a2v_core.paths import repository_root
 from a2v_core.results import Page, check_results
 from a2v_core.search import plan, tables
+from a2v_core.search.estimates import estimate, held, show
 from a2v_core.search.methods import METHODS
 from a2v_core.search.objective import Objective
 from a2v_core.search.plan import Scale, make_group
 from a2v_core.search.runs import ENDED_BY_ITSELF, ENDED_BY_QUERIES, ENDED_BY_SECONDS, Budget, Trajectories
-from a2v_core.search.tables import estimate, held, show
 from a2v_core.search.trajectories import Outcomes, final, regret_after
 from a2v_core.spaces import get_space
 
@@ -227,7 +227,9 @@ def test_table2_row_by_row(authors):
          for step, end in ((9, ""), (2, " (3)"), (3, ""), (None, ""), (9, ""))]
     for row, g in zip(shown.itertuples(), groups, strict=True):
         values = 100 * held(runs[g.name], "test", queries=row.queries)
-        assert row.ours == show(estimate(values))
+        # Six runs over two pre-trainings are two samples.
+        counted = values.reshape(2, 3).mean(1) if g.method in ("arch2vec_bo", "frozen_policy") else values
+        assert row.ours == show(estimate(counted))
         assert row.runs == len(values)
         cells = np.split(runs[g.name].trajectories.cells, np.cumsum(runs[g.name].trajectories.counts)[:-1])
         different = np.mean([len(set(run[:row.queries].tolist())) for run in cells])
@@ -255,19 +257,16 @@ def test_a_run_without_incumbent_at_the_beginning_is_left_out_of_the_later_part(
     assert shown["mean from 50,000 s on"].tolist() == [""]
 
 
-def test_differences_pair_the_runs_by_their_seed():
-    a, b = group("arch2vec_rl"), group("random")
-    first = small([0], [1], [2], [3], seeds=[5, 6, 7, 8])
-    second = small([4], [3], [1], [1], [0], seeds=[8, 7, 6, 5, 4])
+def test_differences_by_hand():
+    a, b = group("local_search"), group("random")
+    first, second = small([0], [1], [2], [3]), small([4], [3], [1], [1], [0])
     shown = tables.differences([a], [b], {a.name: first, b.name: second}, "test", {a.name: 1, b.name: 1})
-    x, y = 100 * TEST[[0, 1, 2, 3]], 100 * TEST[[1, 1, 3, 4]]
-    found = stats.ttest_rel(x, y)
-    low, high = found.confidence_interval(0.95)
-    every = 100 * TEST[[4, 3, 1, 1, 0]]
-    above = np.mean([(p > every).mean() + (p == every).mean() / 2 for p in x])
+    x, y = 100 * TEST[[0, 1, 2, 3]], 100 * TEST[[4, 3, 1, 1, 0]]
+    low, high = stats.ttest_ind(x, y, equal_var=False).confidence_interval(0.95)
+    above = np.mean([(p > y).mean() + (p == y).mean() / 2 for p in x])
     assert shown.to_dict("records") == [
-        {"method": a.label, "against": b.label, "difference": f"{(x - y).mean():.2f} [{low:.2f}, {high:.2f}]",
-         "chance to be above": f"{above:.2f}", "pairs": 4}]
+        {"method": a.label, "against": b.label, "difference": f"{x.mean() - y.mean():.2f} [{low:.2f}, {high:.2f}]",
+         "chance to be above": f"{above:.2f}", "samples": "4 and 5"}]
 
 
 def test_differences_of_all_pairs_at_their_own_bounds():
@@ -277,11 +276,19 @@ def test_differences_of_all_pairs_at_their_own_bounds():
     bounds = {g.name: 2 + i for i, g in enumerate([*ours, *others])}
     shown = tables.differences(ours, others, runs, "test", bounds)
     assert list(zip(shown["method"], shown["against"], strict=True)) == \
-        [(a.label, b.label) for a in ours for b in others[:2]]  # one run has no pair
-    assert shown["pairs"].tolist() == [6, 4, 6, 4]
+        [(a.label, b.label) for a in ours for b in others[:2]]  # one run tells nothing
+    assert shown["samples"].tolist() == ["2 and 6", "2 and 4"] * 2
     for row, (a, b) in zip(shown.itertuples(), [(a, b) for a in ours for b in others[:2]], strict=True):
         x, y = (100 * held(runs[g.name], "test", queries=bounds[g.name]) for g in (a, b))
-        assert row.difference.startswith(f"{(x[:len(y)] - y).mean():.2f} [")
+        assert row.difference.startswith(f"{x.mean() - y.mean():.2f} [")
+
+
+def test_the_number_of_pretrainings_is_that_of_the_runs():
+    made = group("arch2vec_bo")
+    assert tables.pretrainings(made, outcomes(made)) == "2"
+    found = outcomes(group("arch2vec_bo", runs=3))  # all of them are of the first pre-training of `made`
+    assert tables.pretrainings(made, found) == "1"
+    assert tables.pretrainings(group("random"), outcomes(group("random"))) == ""
 
 
 def test_runs_by_pretraining():
@@ -430,7 +437,7 @@ def test_groups_that_no_claim_is_about_are_recorded_one_by_one():
     tables.record_table2(page, [extra], {extra.name: found}, SCALE)
     tables.record_table3(page, "cifar10", [extra], {extra.name: found})
     assert page.as_dict()["values"] == []
-    tables.record_accuracy(page, "table2/dngo_one_hot/test_accuracy", extra, found, queries=4)
+    tables.record_accuracy(page, "table2/dngo_one_hot/test_accuracy", extra, {extra.name: found}, queries=4)
     value, = page.as_dict()["values"]
     assert (value["recipe"], value["n"], value["unit"]) == ("corrected", 6, "%")
     assert value["value"] == pytest.approx(100 * held(found, "test", queries=4).mean())
