@@ -103,7 +103,7 @@ SCALES = {
                    {"nasbench101": _FIRST, "nasbench201": RECIPES, "darts": _FIRST},
                    {"nasbench101": ("one_hot", "accuracy", "random"), "nasbench201": _CONTROLS, "darts": ("random",)},
                    None, (50,), 1, 100_000),
-    "full": Scale(100, 15, 200, {"nasbench101": 5, "nasbench201": 5, "darts": 3}, dict.fromkeys(SPACES, RECIPES),
+    "full": Scale(100, 15, 200, dict.fromkeys(SPACES, 5), dict.fromkeys(SPACES, RECIPES),
                   {"nasbench101": _CONTROLS, "nasbench201": _CONTROLS, "darts": ("untrained", "one_hot", "random")},
                   None, (50, 1000), 3, None),
 }

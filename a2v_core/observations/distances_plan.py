@@ -46,7 +46,7 @@ SCALES = {
     "quick": Scale(4, 200, 1200, _RECIPES, {"nasbench101": ("released",), "nasbench201": ("released",)},
                    dict.fromkeys(SPACES, 2)),
     "full": Scale(20, 1000, 5000, _RECIPES, {"nasbench101": _RECIPES, "nasbench201": _RECIPES},
-                  {"nasbench101": 5, "nasbench201": 5, "darts": 3}),
+                  dict.fromkeys(SPACES, 5)),
 }
 
 

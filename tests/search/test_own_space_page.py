@@ -15,7 +15,7 @@ from a2v_core.graph_codes import canonical_codes
 from a2v_core.spaces import SearchSpace
 from a2v_core.spaces.checks import require_nodes, require_one_valid
 
-PAGE = Path(__file__).resolve().parents[2] / "notebooks" / "drafts" / "beyond_own_space.ipynb"
+PAGE = Path(__file__).resolve().parents[2] / "notebooks" / "beyond_own_space.ipynb"
 #: What the page has imported before its class.
 IMPORTED = {"np": np, "cached_property": cached_property, "permutations": permutations, "product": product, "PAD": PAD,
             "Cells": Cells, "is_strictly_upper_triangular": is_strictly_upper_triangular, "prune": prune,
