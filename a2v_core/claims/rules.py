@@ -266,11 +266,11 @@ def show_interval(low: float, high: float) -> str:
 
 
 def describe(found: Measured) -> str:
-    """A measured number with its interval, its arm and the number of runs."""
+    """A measured number with its interval, its arm and the number of samples (runs, or pre-trainings)."""
     interval = f" {show_interval(*found.interval)}" if found.interval else ""
     arm = str(Arm(found.recipe, found.definition))
-    runs = f"{found.n:,} runs" if found.n > 1 else ""
-    detail = ", ".join(filter(None, (arm, runs)))
+    samples = f"{found.n:,} samples" if found.n > 1 else ""
+    detail = ", ".join(filter(None, (arm, samples)))
     return f"{show(found.value)}{interval}" + (f" ({detail})" if detail else "")
 
 

@@ -81,6 +81,12 @@ def test_an_arm_is_cut_into_blocks():
         dataclasses.replace(ARM, runs=0)
 
 
+def test_slow_methods_have_smaller_blocks():
+    arm = Arm("nasbench101", "imputed", "supervised_bo", Budget(queries=400), runs=5, first_seed=3)
+    assert [(b.first_seed, b.runs) for b in arm.blocks()] == [(3, 2), (5, 2), (7, 1)]
+    assert [b.runs for b in dataclasses.replace(arm, method="supervised_rl", runs=25).blocks()] == [10, 10, 5]
+
+
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_study_is_what_one_batch_of_all_seeds_gives(tmp_path, n_jobs):
     other = dataclasses.replace(ARM, objective="made", recipe="paper", runs=3)
