@@ -213,6 +213,16 @@ def test_order(register):
     assert verdict_of(register, id, measured(uniqueness.format("arch2vec"), 40)).verdict == "not yet run"
 
 
+def test_one_reversed_order_decides_whatever_is_missing(register):
+    id, validity = "obs1/outperforms/nasbench101/validity", "table1/nasbench101/{}/validity"
+    ours, rival = measured(validity.format("arch2vec"), 40, 39, 41), measured(validity.format("gae"), 50, 49, 51)
+    reversed_ = verdict_of(register, id, ours, rival)
+    assert (reversed_.verdict, reversed_.ours) == ("not reproduced", pytest.approx(-10))
+    assert "`table1/nasbench101/vgae/validity` will be cannot change that" in reversed_.because
+    right_so_far = verdict_of(register, id, ours, measured(validity.format("gae"), 20, 19, 21))
+    assert right_so_far.verdict == "not yet run"
+
+
 def test_order_downwards(register):
     def outcome(better: str, worse: str):
         return verdict_of(register, "obs2/rmse", measured(f"footnote1/{better}/rmse", 0.02, 0.018, 0.022),

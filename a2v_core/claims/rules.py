@@ -164,8 +164,9 @@ class Order(Rule):
     """One quantity lies above (or below) every one of others, by more than minus `margin`.
 
     Reproduced when the interval of each difference excludes the reverse, partly when all directions are right but an
-    interval does not exclude it, not reproduced when a direction is reversed. The differences are taken as
-    independent, which is cautious for runs that share seeds.
+    interval does not exclude it, not reproduced when a direction is reversed: one reversed direction decides, whatever
+    those that have no result yet will say. The differences are taken as independent, which is cautious for runs that
+    share seeds.
     """
 
     kind: Literal["order"]
@@ -178,11 +179,15 @@ class Order(Rule):
         return (self.of, *self.than)
 
     def judge_arm(self, paper: float | str | None, values: Values, arm: Arm) -> Judgement | None:
-        ours, rivals = values.find(self.of, arm), [values.find(id, arm) for id in self.than]
-        if ours is None or None in rivals:
+        ours, found = values.find(self.of, arm), {id: values.find(id, arm) for id in self.than}
+        rivals = [rival for rival in found.values() if rival is not None]
+        if ours is None or not rivals:
             return None
         ranked = [(*self._lead(ours, rival), rival) for rival in rivals]
         lead, low, high, rival = min(ranked, key=lambda entry: entry[0])
+        absent = [f"`{id}`" for id, rival in found.items() if rival is None]
+        if absent and lead > -self.margin:
+            return None
         if lead <= -self.margin:
             verdict, word = NOT_REPRODUCED, "the order is not there"
         elif any(bottom is None or bottom <= -self.margin for _, bottom, _, _ in ranked):
@@ -195,6 +200,8 @@ class Order(Rule):
         allowed = f" (an opposite difference below {show(self.margin)} is allowed)" if self.margin else ""
         because = (f"`{ours.id}` is {describe(ours)};{among} `{rival.id}` is {describe(rival)}: difference "
                    f"{show(sign * lead)}{interval}, {word}{allowed}.")
+        if absent:
+            because += f" What {', '.join(absent)} will be cannot change that."
         ends = (None, None) if low is None else tuple(sorted((sign * low, sign * high)))
         return Judgement(verdict, because, sign * lead, *ends)
 
