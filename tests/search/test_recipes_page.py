@@ -112,10 +112,12 @@ def test_what_is_published_is_what_no_other_page_has(monkeypatch):
     records, blocks = [], []
     monkeypatch.setattr(recipes_plan, "publish_records",
                         lambda arm, *args, with_weights: records.append((arm.label, with_weights)) or ["record"])
+    made = [pair.changed for pair in planned("quick")][:3]
+    monkeypatch.setattr(recipes_plan, "added", lambda *scale: made if scale == ("full", 0) else [])
     monkeypatch.setattr(recipes_plan, "publish", lambda arms, data_dir: blocks.extend(arms) or ["block"])
     assert recipes_plan.publish_full(data_dir="there") == ["record", "record", "block"]
     assert sorted(records) == [("arch2vec-released-clip_norm=0.0", False), ("arch2vec-released-readout=sum", False)]
-    assert blocks == [arm for group in recipes_plan.added("full") for arm in group.arms]
+    assert blocks == [arm for group in made for arm in group.arms]
 
 
 # --- its numbers -----------------------------------------------------------------------------------------------------
