@@ -113,18 +113,19 @@ class _RestrictedUnpickler(pickle.Unpickler):
         return _ALLOWED[module, name]
 
 
-def loads(content: bytes, origin: str) -> Any:
+def loads(content: bytes, origin: str, encoding: str = "ASCII") -> Any:
     """The object in a pickle whose digest has been checked by the caller; a pandas frame comes as :class:`Frame`.
 
     Args:
-        content: the pickle, protocol 3 or later.
+        content: the pickle; a frame needs protocol 3 or later.
         origin: the name of the file, for messages.
+        encoding: of strings that Python 2 pickled; "latin1" where arrays are among them.
 
     Raises:
         DataError: the pickle names something that is not allowed, or is damaged.
     """
     try:
-        return _RestrictedUnpickler(io.BytesIO(content)).load()
+        return _RestrictedUnpickler(io.BytesIO(content), encoding=encoding).load()
     except Exception as error:  # a damaged pickle can raise nearly anything while it is interpreted
         raise DataError(f"refused to read the pickle {origin}: {error}; fetch the file anew") from error
 

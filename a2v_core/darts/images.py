@@ -17,9 +17,7 @@ import torch
 from a2v_core import paths
 from a2v_core.benchmarks.download import Downloader
 from a2v_core.benchmarks.sources import Source, describe, matches, mirror_path, upstream_path
-
-# CIFAR-10 was pickled by Python 2, whose strings need an encoding that the public reader does not offer.
-from a2v_core.benchmarks.unpickle import _RestrictedUnpickler
+from a2v_core.benchmarks.unpickle import loads
 from a2v_core.darts.augmentation import Augmentation, augment_small, normalised
 from a2v_core.errors import DataError, DigestError, FetchError, MissingDataError, SettingsError
 
@@ -151,11 +149,12 @@ def read_cifar10_batch(pickled: bytes, origin: str) -> tuple[np.ndarray, np.ndar
     Raises:
         DataError: it names something other than numpy arrays and containers, or is not of the published form.
     """
+    batch = loads(pickled, f"{origin} of CIFAR-10", encoding="latin1")
     try:
-        batch = _RestrictedUnpickler(io.BytesIO(pickled), encoding="latin1").load()
         return batch["data"].reshape(-1, 3, 32, 32), np.asarray(batch["labels"], np.int64)
-    except Exception as error:  # a damaged pickle can raise nearly anything while it is interpreted
-        raise DataError(f"refused to read the part {origin} of CIFAR-10: {error}; get the archive anew") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"the part {origin} of CIFAR-10 is not of the published form ({error!r}): get the archive anew"
+                        ) from error
 
 
 def _cifar10_archive(folder: Path | None, data: Path, download: bool) -> Path:
