@@ -11,9 +11,10 @@ import json
 import math
 import re
 import sys
+from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from a2v_core.artifacts import write_atomically
 from a2v_core.errors import SettingsError, StudyError
@@ -73,6 +74,21 @@ SCHEMA: dict[str, Any] = {
 }
 
 
+_T = TypeVar("_T")
+
+
+def check_profile(profile: str) -> None:
+    """Raise SettingsError unless `profile` is one of :data:`PROFILES`."""
+    if profile not in PROFILES:
+        raise SettingsError(f"profile {profile!r} is unknown: choose one of {', '.join(PROFILES)}")
+
+
+def of_profile(by_profile: Mapping[str, _T], profile: str) -> _T:
+    """The entry of a profile. Raises SettingsError when the profile is unknown."""
+    check_profile(profile)
+    return by_profile[profile]
+
+
 class Page:
     """Collects the numbers of one page.
 
@@ -85,8 +101,7 @@ class Page:
     """
 
     def __init__(self, notebook: str, profile: str) -> None:
-        if profile not in PROFILES:
-            raise SettingsError(f"profile {profile!r} is unknown: choose one of {', '.join(PROFILES)}")
+        check_profile(profile)
         if not re.fullmatch(r"[A-Za-z0-9_]+", notebook):
             raise SettingsError(f"notebook {notebook!r} is not a name: give it without folder and without ending")
         self.notebook = notebook

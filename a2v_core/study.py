@@ -30,7 +30,7 @@ from a2v_core.execution import (
     tidy,
 )
 from a2v_core.paths import repository_root
-from a2v_core.results import PROFILES, load_results, write_results
+from a2v_core.results import check_profile, load_results, write_results
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,6 @@ def results_dir(profile: str, root: Path) -> Path:
     """Where the pages of a profile go: ``book/results`` for "full", ``_build/<profile>/results`` otherwise."""
     check_profile(profile)
     return root / "book" / "results" if profile == "full" else root / "_build" / profile / "results"
-
-
-def check_profile(profile: str) -> None:
-    """Raise SettingsError unless `profile` is one of :data:`a2v_core.results.PROFILES`."""
-    if profile not in PROFILES:
-        raise SettingsError(f"profile {profile!r} is unknown: choose one of {', '.join(PROFILES)}")
 
 
 def notebooks(root: Path, names: Iterable[str] = ()) -> list[Path]:

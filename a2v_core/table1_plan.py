@@ -13,10 +13,10 @@ import pandas as pd
 
 from a2v_core.artifacts import ArtifactStore
 from a2v_core.cells import Cells
-from a2v_core.errors import SettingsError
 from a2v_core.generation import N_DRAWS
 from a2v_core.parallel import run_tasks
 from a2v_core.pretraining import embed, is_trained, pretrain, training_key
+from a2v_core.results import of_profile
 from a2v_core.spaces import get_space
 from a2v_core.table1 import Arm, factor_arms, main_arms, publish, run_arm
 
@@ -58,9 +58,7 @@ DIRECTED = Arm("nasbench101", "corrected", "arch2vec", {"direction": "split"})
 
 def plan(profile: str) -> Plan:
     """The plan of a profile. Raises SettingsError for an unknown one."""
-    if profile not in PLANS:
-        raise SettingsError(f"unknown profile {profile!r}: choose one of {', '.join(PLANS)}")
-    return PLANS[profile]
+    return of_profile(PLANS, profile)
 
 
 def study_cells(space: str, n_cells: int | None) -> Cells:

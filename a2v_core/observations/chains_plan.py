@@ -11,11 +11,12 @@ from tqdm import tqdm
 
 from a2v_core.artifacts import ArtifactStore, artifact_key, code_digest
 from a2v_core.cells import Cells
-from a2v_core.errors import MissingDataError, SettingsError
+from a2v_core.errors import MissingDataError
 from a2v_core.observations.accuracies import accuracies, accuracy_digest
 from a2v_core.observations.chains import TOLERANCE
 from a2v_core.observations.chains_measure import COMPUTING_MODULES, draw_starts, measure, measure_random
 from a2v_core.observations.representations import Representation
+from a2v_core.results import of_profile
 from a2v_core.spaces import get_space
 
 SPACES = ("nasbench101", "nasbench201", "darts")
@@ -119,9 +120,7 @@ class Chains:
 
 def scale_of(profile: str) -> Scale:
     """Raises SettingsError for an unknown profile."""
-    if profile not in SCALES:
-        raise SettingsError(f"unknown profile {profile!r}: choose one of {', '.join(SCALES)}")
-    return SCALES[profile]
+    return of_profile(SCALES, profile)
 
 
 def study_cells(space_name: str, scale: Scale) -> Cells:

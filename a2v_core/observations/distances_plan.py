@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from tqdm.auto import tqdm
 
-from a2v_core.errors import MissingDataError, SettingsError
+from a2v_core.errors import MissingDataError
 from a2v_core.observations.cell_pairs import Pairs, PairSpec, make_pairs
 from a2v_core.observations.distances import existing_seeds, l2_distances
 from a2v_core.observations.representations import Representation
+from a2v_core.results import of_profile
 from a2v_core.spaces import get_space
 from a2v_core.spaces.base import SearchSpace
 
@@ -73,9 +74,7 @@ class Distances:
 
 def scale_of(profile: str) -> Scale:
     """Raises SettingsError for an unknown profile."""
-    if profile not in SCALES:
-        raise SettingsError(f"unknown profile {profile!r}: choose one of {', '.join(SCALES)}")
-    return SCALES[profile]
+    return of_profile(SCALES, profile)
 
 
 def pair_specs(scale: Scale, seed: int = 0) -> dict[str, PairSpec]:

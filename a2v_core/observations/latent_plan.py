@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from a2v_core.artifacts import ArtifactStore, artifact_key, code_digest
-from a2v_core.errors import SettingsError
 from a2v_core.observations import areas as of_areas
 from a2v_core.observations.accuracies import DATASETS, accuracies
 from a2v_core.observations.distances import existing_seeds
@@ -18,6 +17,7 @@ from a2v_core.observations.latent_measures import Measures, measure, random_rows
 from a2v_core.observations.representations import SIZE, Representation
 from a2v_core.observations.tsne import MapSettings, map_trustworthiness, tsne_map
 from a2v_core.parallel import run_tasks
+from a2v_core.results import of_profile
 from a2v_core.spaces import get_space
 
 SOURCES = ("arch2vec", "supervised")
@@ -115,9 +115,7 @@ class Map:
 
 def scale_of(profile: str) -> Scale:
     """Raises SettingsError for an unknown profile."""
-    if profile not in SCALES:
-        raise SettingsError(f"unknown profile {profile!r}: choose one of {', '.join(SCALES)}")
-    return SCALES[profile]
+    return of_profile(SCALES, profile)
 
 
 def trainings(space: str, dataset: str, kind: str, recipe: str, scale: Scale, labels: int, seed: int,

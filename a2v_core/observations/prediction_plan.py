@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from a2v_core.errors import SettingsError
 from a2v_core.observations.accuracies import DATASETS
 from a2v_core.observations.distances import existing_seeds
 from a2v_core.observations.prediction_pieces import Outcome, Piece
 from a2v_core.observations.prediction_pieces import run as run_pieces
 from a2v_core.observations.representations import Representation
+from a2v_core.results import of_profile
 from a2v_core.spaces import get_space
 
 CONTROLS = ("untrained", "one_hot", "pca", "path")
@@ -81,9 +81,7 @@ class Plan:
 
 def scale_of(profile: str) -> Scale:
     """Raises SettingsError for an unknown profile."""
-    if profile not in SCALES:
-        raise SettingsError(f"unknown profile {profile!r}: choose one of {', '.join(SCALES)}")
-    return SCALES[profile]
+    return of_profile(SCALES, profile)
 
 
 def make_plan(profile: str, seed: int = 0, data_dir: str = "", without: Collection[str] = ()) -> Plan:

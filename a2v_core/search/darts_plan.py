@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from a2v_core.artifacts import ArtifactStore
-from a2v_core.errors import SettingsError
+from a2v_core.results import of_profile
 from a2v_core.search import plan as search_plan
 from a2v_core.search.blocks import Arm, publish
 from a2v_core.search.darts_objectives import sample_objective
@@ -64,9 +64,7 @@ SCALES = {
 
 def scale_of(profile: str) -> Scale:
     """Raises SettingsError for an unknown profile."""
-    if profile not in SCALES:
-        raise SettingsError(f"unknown profile {profile!r}: choose one of {', '.join(SCALES)}")
-    return SCALES[profile]
+    return of_profile(SCALES, profile)
 
 
 def make_group(scale: Scale, objective: str, method: str, recipe: str, runs: int, *, seed: int = 0,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from a2v_core.errors import SettingsError
+from a2v_core.results import of_profile
 from a2v_core.search.blocks import Arm, publish, run_study
 from a2v_core.search.features import Features
 from a2v_core.search.methods import get_method
@@ -98,9 +98,7 @@ class Plan:
 
 def scale_of(profile: str) -> Scale:
     """Raises SettingsError for an unknown profile."""
-    if profile not in SCALES:
-        raise SettingsError(f"unknown profile {profile!r}: choose one of {', '.join(SCALES)}")
-    return SCALES[profile]
+    return of_profile(SCALES, profile)
 
 
 def make_group(scale: Scale, space: str, objective: str, method: str, recipe: str, runs: int, seconds: float, *,

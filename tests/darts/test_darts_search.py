@@ -90,7 +90,7 @@ def test_the_plan_has_100_queries_and_all_methods(profile):
 
 
 def test_an_unknown_profile_is_named():
-    with pytest.raises(SettingsError, match="unknown profile 'tiny'"):
+    with pytest.raises(SettingsError, match="profile 'tiny' is unknown"):
         darts_plan.table4("tiny")
 
 

@@ -187,7 +187,7 @@ def test_every_profile_has_a_plan_and_an_unknown_one_is_refused(monkeypatch):
     # Where nothing is trained, one model is.
     lonely = [arm for arm in chains_plan.planned_arms("full", "darts", 5) if arm.kind == "arch2vec"]
     assert [(arm.recipe, arm.seed) for arm in lonely] == [("released", 5), ("paper", 5), ("corrected", 5)]
-    with pytest.raises(SettingsError, match="unknown profile"):
+    with pytest.raises(SettingsError, match="profile 'tiny' is unknown"):
         chains_plan.scale_of("tiny")
 
 

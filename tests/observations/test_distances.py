@@ -285,7 +285,7 @@ def test_findings_where_the_untrained_encoder_grows_as_well(made_page):
 
 
 def test_the_plan_of_each_profile(tmp_path, monkeypatch):
-    with pytest.raises(SettingsError, match="unknown profile"):
+    with pytest.raises(SettingsError, match="profile 'tiny' is unknown"):
         distances_plan.scale_of("tiny")
     monkeypatch.setattr(distances_plan, "existing_seeds", lambda kind, recipe, space, seeds, data_dir: list(seeds))
     full = distances_plan.scale_of("full")

@@ -87,10 +87,10 @@ def test_there_is_a_scale_for_every_profile():
     assert set(SCALES) == set(PROFILES)
     assert SCALES["full"].part == 1
     assert SCALES["full"].runs == 500
-    with pytest.raises(SettingsError, match="unknown profile 'huge': choose one of smoke, quick, full"):
+    with pytest.raises(SettingsError, match="profile 'huge' is unknown: choose one of smoke, quick, full"):
         scale_of("huge")
     for page in PAGES.values():
-        with pytest.raises(SettingsError, match="unknown profile 'huge'"):
+        with pytest.raises(SettingsError, match="profile 'huge' is unknown"):
             page("huge")
 
 
