@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -78,6 +79,15 @@ def test_the_kernel_is_this_interpreter_and_writes_nothing_into_the_home_folder(
     assert executed.cells[-1].outputs[0].text.split() == [sys.executable, str(tmp_path / "relative"), "pytorch", "7"]
     assert not (home / ".ipython").exists()
     assert not (home / ".dgl").exists()
+
+
+def test_the_kernel_works_in_a_folder_of_its_own_that_is_gone_afterwards(tmp_path, write_notebook, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = write_notebook(tmp_path, "page", "import os; print(os.getcwd(), *os.listdir())")
+    folder, *there = execute(path, {}).cells[-1].outputs[0].text.split()
+    assert not Path(folder).is_relative_to(tmp_path)
+    assert not Path(folder).exists()
+    assert "page.ipynb" not in there
 
 
 def executed(*outputs, injected="seed = 1"):

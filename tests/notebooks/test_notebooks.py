@@ -24,7 +24,9 @@ def test_a_notebook_has_the_agreed_form(path):
     compile(code_of(path), str(path), "exec")
 
 
-def test_a_notebook_runs_at_the_smallest_scale_and_saves_its_numbers(path, tmp_path):
+def test_a_notebook_runs_at_the_smallest_scale_from_any_folder_and_saves_its_numbers(path, tmp_path, monkeypatch):
+    # Its kernel works in a scratch folder (tests/test_execution.py), so that it finds nothing beside itself.
+    monkeypatch.chdir(tmp_path)
     (results,) = study.run([path.stem], profile="smoke", output=tmp_path / "results", root=ROOT)
     content = load_results(results)
     assert (content["notebook"], content["profile"]) == (path.stem, "smoke")
