@@ -5,84 +5,25 @@ from importlib import metadata
 
 import numpy as np
 import pytest
+from contributing import install
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from a2v_core import spaces
 from a2v_core.cells import PAD, Cells
 from a2v_core.errors import SpaceError
-from a2v_core.spaces import SearchSpace, get_space, space_names
+from a2v_core.spaces import SearchSpace, get_space, register, space_names
 
 BUILT_IN = ("nasbench101", "nasbench201", "darts")
-
-#: A space as a third party would write it: input, two operations in a row, output.
-THIRD_PARTY = '''
-import itertools
-import numpy as np
-from a2v_core.cells import Cells
-from a2v_core.errors import SpaceError
-from a2v_core.hashing import module_hash
-from a2v_core.spaces import SearchSpace
-
-CHAIN = np.eye(4, k=1, dtype=np.uint8)
-
-class Chains(SearchSpace):
-    name, n_nodes, vocabulary = "chains", 4, ("input", "dense", "relu", "norm", "output")
-
-    def __init__(self):
-        self._cells = self.from_native(list(itertools.product(self.vocabulary[1:4], repeat=2)))
-
-    def cells(self):
-        return self._cells
-
-    def is_valid(self, cells):
-        self._check(cells)
-        middle = cells.ops[:, 1:3]
-        ends = (cells.ops[:, 0] == 0) & (cells.ops[:, 3] == 4)
-        return ends & ((middle > 0) & (middle < 4)).all(1) & (cells.adjacency == CHAIN).all((1, 2))
-
-    released_is_valid = is_valid
-
-    def keys(self, cells):
-        self._check(cells)
-        return module_hash(cells, range(5))
-
-    released_keys = keys
-
-    def neighbours(self, cell):
-        if len(cell) != 1 or not self.is_valid(cell)[0]:
-            raise SpaceError("one valid chain, please")
-        return self._cells[(self._cells.ops != cell.ops).sum(1) == 1]
-
-    def to_native(self, cells):
-        self._check(cells)
-        return [tuple(self.vocabulary[code] for code in ops[1:3]) for ops in cells.ops]
-
-    def from_native(self, natives):
-        for native in natives:
-            if not isinstance(native, tuple) or len(native) != 2 or not set(native) <= set(self.vocabulary[1:4]):
-                raise SpaceError(f"{native!r} is no chain")
-        middle = np.array([[self.vocabulary.index(x) for x in n] for n in natives], np.uint8).reshape(-1, 2)
-        ops = np.pad(middle, ((0, 0), (1, 1)))
-        ops[:, 3] = 4
-        return Cells(np.repeat(CHAIN[None], len(ops), axis=0), ops)
-
-    def _check(self, cells):
-        if cells.ops.shape[1] != 4:
-            raise SpaceError(f"chains need N = 4, got {cells.ops.shape[1]}")
-'''
 
 
 @pytest.fixture(scope="module")
 def third_party(tmp_path_factory):
-    """An installed package that brings the space "chains": a module and the metadata with its entry point."""
-    site = tmp_path_factory.mktemp("site")
-    (site / "chain_spaces.py").write_text(THIRD_PARTY)
-    (site / "chain_spaces-1.0.dist-info").mkdir()
-    (site / "chain_spaces-1.0.dist-info" / "METADATA").write_text("Name: chain-spaces\nVersion: 1.0\n")
-    (site / "chain_spaces-1.0.dist-info" / "entry_points.txt").write_text(
-        "[a2v_core.spaces]\nchains = chain_spaces:Chains\nnasbench201 = chain_spaces:Chains\n"
-    )
+    """The space of CONTRIBUTING.md, as an installed package brings it; it claims a built-in name as well."""
+    site = tmp_path_factory.mktemp("packages") / "site"
+    install("Add a search space", site)
+    with (site / "mine-1.0.dist-info" / "entry_points.txt").open("a") as entry_points:
+        entry_points.write("nasbench201 = my_spaces:Chains\n")
     sys.path.insert(0, str(site))
     yield "chains"
     sys.path.remove(str(site))
@@ -256,7 +197,7 @@ def test_neighbours_want_one_valid_cell(space):
 
 def test_a_third_party_registers_without_editing_the_package(third_party):
     assert space_names() == (*BUILT_IN, "chains")
-    assert type(get_space("chains")).__module__ == "chain_spaces"
+    assert type(get_space("chains")).__module__ == "my_spaces"
 
 
 def test_a_built_in_name_cannot_be_taken_over(third_party):
@@ -277,3 +218,33 @@ def test_a_broken_registration_is_named(monkeypatch, value, told):
     monkeypatch.setattr(spaces.metadata, "entry_points", lambda group: [broken])
     with pytest.raises(SpaceError, match=f"'broken'.*{value}.*{told}"):
         get_space("broken")
+
+
+@pytest.fixture
+def of_this_process(monkeypatch):
+    monkeypatch.setattr(spaces, "_OF_THIS_PROCESS", {})
+
+    def make(name="own", module=__name__):
+        return type("Own", (type(get_space("nasbench201")),), {"name": name, "__module__": module})
+
+    yield make
+    get_space.cache_clear()
+
+
+def test_a_notebook_registers_its_class_and_may_do_so_again(of_this_process):
+    first = of_this_process()
+    assert register(first) is first
+    assert space_names()[-1] == "own"
+    assert type(get_space("own")) is first
+    assert get_space("own") is get_space("own")
+    again = register(of_this_process())
+    assert type(get_space("own")) is again
+    assert space_names().count("own") == 1
+
+
+def test_a_name_that_another_space_has_is_refused(of_this_process):
+    register(of_this_process())
+    for name in ("own", "darts"):
+        with pytest.raises(SpaceError, match=rf"'{name}' already: give elsewhere\.Own another name"):
+            register(of_this_process(name, module="elsewhere"))
+    assert type(get_space("own")).__module__ == __name__
