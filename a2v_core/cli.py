@@ -237,6 +237,9 @@ def study_run(
 def study_publish(data_dir: DataDir = None) -> None:
     """Copy finished models, records and search runs of the full study to data/pretrained and data/searches, to be
     committed."""
+    from a2v_core import study
+
+    study.checkout()
     from a2v_core import table1_plan
     from a2v_core.errors import MissingDataError
     from a2v_core.search import darts_plan, plan, recipes_plan
