@@ -7,7 +7,8 @@ cells, against module hashes.
 
 Times are processor time (equal to wall time on an idle machine, and fair on a busy one, except that others use the
 caches as well). Variants take turns; the tables give medians over the turns, and of a batch its only time. Embeddings
-are those of the published model. A whole run takes less than ten minutes.
+are those of the published model. A whole run takes less than ten minutes. ``search_steps.py`` makes the comparisons of
+the page Performance.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import argparse
 import json
 import platform
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from record import in_turns, timed
 from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
@@ -53,31 +54,14 @@ OTHER_QUERIES = 96
 # Each run of these embeds the whole space in every round: a fifth of the batch.
 SLOW = ("supervised_rl", "supervised_bo")
 ACTIONS, VISITED, CHOSEN, ANSWERS, ENCODINGS = 16, 400, 5, (50, 200, 450), 10_000
-TURN_SECONDS = 0.1
 OURS = "ours"
 Row = dict[str, Any]
 
 
-def timed(run: Callable[[], Any]) -> tuple[float, Any]:
-    """Processor seconds and the result."""
-    started = time.process_time()
-    result = run()
-    return time.process_time() - started, result
-
-
 def compared(variants: Mapping[str, Callable[[], Any]], turns: int
              ) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
-    """Median and least seconds of each variant, and its result. They take turns after one call each that warms up; in
-    a turn each is called until :data:`TURN_SECONDS` are over."""
-    results = {name: run() for name, run in variants.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in variants}
-    for _ in range(turns):
-        for name, run in variants.items():
-            calls, taken = 0, 0.0
-            while taken < TURN_SECONDS:
-                taken += timed(run)[0]
-                calls += 1
-            seconds[name].append(taken / calls)
+    """Median and least seconds of each variant, and its result. They take turns."""
+    seconds, results = in_turns(variants, turns)
     return *({name: of(taken) for name, taken in seconds.items()} for of in (statistics.median, min)), results
 
 
