@@ -62,13 +62,13 @@ def render_page(parts: Sequence[Mapping[str, Any]]) -> str:
         "| Step | Cost there | Why |", "|:--|:--|:--|",
         *(f"| {step} | {cost} | {why} |" for step, cost, why in _ORIGINAL),
         "", "## Where the numbers come from", "",
-        "| Benchmark | Date | Commit | Turns | Load before, after | Wall time | Processor time |",
-        "|:--|:--|:--|--:|--:|--:|--:|"]
+        "| Benchmark | Date | Commit | Load before, after | Wall time | Processor time |",
+        "|:--|:--|:--|--:|--:|--:|"]
     for part in parts:
         origin = part["origin"]
         commit = f"`{origin['commit'][:10]}`" if origin["commit"] else "outside git"
-        lines.append(f"| `benchmarks/{part['part']}.py` | {origin['date']} | {commit}"
-                     f"{' with changes' if origin['dirty'] else ''} | {origin['turns']} | "
+        lines.append(f"| `{part['command']}` | {origin['date']} | {commit}"
+                     f"{' with changes' if origin['dirty'] else ''} | "
                      f"{origin['load'][0]}, {origin['load'][1]} | {origin['wall_seconds']} s | "
                      f"{origin['processor_seconds']} s |")
     machines = {f"{part['origin']['machine']['processor']}, {part['origin']['machine']['cores']} cores; "

@@ -23,24 +23,36 @@ from a2v_core.performance import write_page
 from a2v_core.provenance import Cost, git_state, machine, versions
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("pretraining", "embedding", "spaces", "search_steps", "edit_distance", "darts_space")
+#: Script and arguments of each part.
+PARTS = {
+    "pretraining": ["pretraining.py", "--modes", "training"],
+    "embedding": ["embedding.py"],
+    "spaces": ["spaces.py"],
+    **{part: ["search_steps.py", "--part", part] for part in ("retrieval", "round", "arch2vec_rl", "arch2vec_bo")},
+    **{f"edit_distance_{space}": ["edit_distance.py", "--spaces", space]
+       for space in ("nasbench101", "nasbench201", "darts")},
+    "darts_space": ["darts_space.py"],
+}
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
 
 
 def measure(part: str, turns: int, runs: int) -> dict[str, Any]:
     """Run one benchmark in a process of its own; its steps and where they come from."""
-    more = {"pretraining": ["--modes", "training"], "search_steps": ["--runs", str(runs)]}.get(part, [])
+    script, *more = PARTS[part]
+    if script == "search_steps.py":
+        more += ["--runs", str(runs)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "steps.json"
         load = os.getloadavg()[0]
         with Cost() as cost:
-            subprocess.run([sys.executable, HERE / f"{part}.py", "--turns", str(turns), "--json", path, *more],
+            subprocess.run([sys.executable, HERE / script, "--turns", str(turns), "--json", path, *more],
                            check=True, env=os.environ | ONE_THREAD)
         origin = {"date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"), **git_state(HERE.parent),
                   "load": [round(load, 1), round(os.getloadavg()[0], 1)], "wall_seconds": round(cost.wall),
-                  "processor_seconds": round(cost.processor), "turns": turns, "machine": machine(),
+                  "processor_seconds": round(cost.processor), "machine": machine(),
                   "versions": versions()}
-        return {"part": part, "origin": origin, "steps": json.loads(path.read_text())}
+        command = " ".join([f"benchmarks/{script}", "--turns", str(turns), *more])
+        return {"part": part, "command": command, "origin": origin, "steps": json.loads(path.read_text())}
 
 
 def main() -> None:
@@ -48,7 +60,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="the numbers, as JSON")
     parser.add_argument("--turns", type=int, default=7, help="turns of each way (default 7)")
     parser.add_argument("--runs", type=int, default=50, help="whole runs of each search (default 50)")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure (default: all)")
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), help="parts (default: all)")
     arguments = parser.parse_args()
     started = time.perf_counter()
     for part in arguments.only:

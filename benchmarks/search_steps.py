@@ -1,6 +1,6 @@
-"""Steps of arch2vec's searches on NAS-Bench-101 against the usual ways: python benchmarks/search_steps.py [--json PATH]
+"""Steps of arch2vec's searches on NAS-Bench-101 against the usual ways: python benchmarks/search_steps.py --part PART
 
-Retrieval of 16 actions, a round of DNGO with its training, and whole runs of both searches, one thread, processor time,
+Retrieval of 16 actions, a round of DNGO with its training, or whole runs of either search, one thread, processor time,
 on the objective with imputed labels and the embedding of the published model.
 """
 
@@ -116,33 +116,30 @@ def compare_round(features: np.ndarray, signal: np.ndarray, turns: int) -> Step:
                       choosing + statistics.median(learning[""]), "<=", LIMITS["rounds"], "s")])
 
 
-def time_runs(objective: Objective, points: np.ndarray, runs: int) -> Step:
-    """One batch of whole runs of each search."""
-    made, targets = [], []
-    for name in MINUTES:
-        method = get_method(name)
-        settings = method.settings_of("released", SPACE)
+def time_runs(name: str, objective: Objective, points: np.ndarray, runs: int) -> Step:
+    """One batch of whole runs of a search."""
+    method = get_method(name)
+    settings = method.settings_of("released", SPACE)
 
-        def search(method=method, settings=settings) -> int:
-            searcher = method.searcher_of(objective.problem(points), range(runs), settings, "cpu")
-            return run_searches(searcher, objective, Budget(seconds=SECONDS), progress=False).counts.sum()
+    def search() -> int:
+        searcher = method.searcher_of(objective.problem(points), range(runs), settings, "cpu")
+        return run_searches(searcher, objective, Budget(seconds=SECONDS), progress=False).counts.sum()
 
-        seconds, queries = timed(search)
-        made.append(alone(f"a run of {method.label}, {queries / runs:.0f} queries", f"in a batch of {runs}",
-                          [seconds / runs]))
-        targets.append(Target(f"{ALL_RUNS} runs of {method.label} on {CORES} cores, from one batch of {runs}",
-                              seconds / runs * ALL_RUNS / CORES / 60, "<=", MINUTES[name], "min"))
+    seconds, queries = timed(search)
     return Step(
-        "Whole runs",
-        f"Runs of {SECONDS:,.0f} simulated seconds by recipe `released`, many of them in one batch; a study has "
-        f"batches of {BATCH}. No other way was run: the ratios of their steps are above.",
+        f"Whole runs of {method.label}",
+        f"Runs of {SECONDS:,.0f} simulated seconds by recipe `released`, {runs} of them in one batch; a study has "
+        f"batches of {BATCH}. No other way was run: the ratios of its steps are above.",
         f"All {ALL_RUNS} runs: their time is that of the batch, scaled to their number and divided by the cores. The "
         "batch was run once, so it has no range.",
-        made, targets)
+        [alone(f"a run of {queries / runs:.0f} queries", f"in a batch of {runs}", [seconds / runs])],
+        [Target(f"{ALL_RUNS} runs of {method.label} on {CORES} cores, from one batch of {runs}",
+                seconds / runs * ALL_RUNS / CORES / 60, "<=", MINUTES[name], "min")])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--part", choices=("retrieval", "round", *MINUTES), required=True, help="what to time")
     parser.add_argument("--turns", type=int, default=7, help="turns of each way (default 7)")
     parser.add_argument("--runs", type=int, default=BATCH, help="whole runs of each search (default 50)")
     parser.add_argument("--data-dir", default="", help="the data folder")
@@ -152,14 +149,16 @@ def main() -> None:
     with threadpool_limits(1):
         objective = get_objective(SPACE, "imputed", arguments.data_dir)
         points = Features("arch2vec").build(objective.space, ArtifactStore(arguments.data_dir))
-        steps = [compare_retrieval(points, arguments.turns),
-                 compare_round(points, objective.signal[-1, 0], arguments.turns),
-                 time_runs(objective, points, arguments.runs)]
-    for step in steps:
-        for each in step.rows:
-            print(f"{each.work}: {each.seconds:.4g} s" + (
-                f"; {each.other}: {each.ratio:,.1f} times ours, {each.same}" if each.other else ""))
-    write_steps(arguments.json, steps)
+        if arguments.part == "retrieval":
+            step = compare_retrieval(points, arguments.turns)
+        elif arguments.part == "round":
+            step = compare_round(points, objective.signal[-1, 0], arguments.turns)
+        else:
+            step = time_runs(arguments.part, objective, points, arguments.runs)
+    for each in step.rows:
+        print(f"{each.work}: {each.seconds:.4g} s" + (
+            f"; {each.other}: {each.ratio:,.1f} times ours, {each.same}" if each.other else ""))
+    write_steps(arguments.json, [step])
 
 
 if __name__ == "__main__":
