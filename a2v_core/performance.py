@@ -23,6 +23,9 @@ time. The ratio is the time of the other way divided by ours, so above 1 ours is
 its median is shown, and in brackets its least and greatest value. Ratios are what a busy machine leaves fairly intact;
 seconds are those of the machine named below. The original's ways were written anew from what its code does.
 """
+#: The parts of the page, in order; ``benchmarks/all.py`` has a command for each.
+PARTS = ("pretraining", "embedding", "spaces", "retrieval", "round", "arch2vec_rl", "arch2vec_bo",
+         "edit_distance_nasbench101", "edit_distance_nasbench201", "edit_distance_darts", "darts_space")
 #: What the released code's own modules cost, and why: measured once, on another machine.
 _ORIGINAL = (
     ("A training step on NAS-Bench-101, batch 32", "7.8 to 8.6 ms; 93 to 102 s an epoch", "many tiny operations"),
@@ -53,6 +56,10 @@ def render_page(parts: Sequence[Mapping[str, Any]]) -> str:
         at = "at most" if target["sign"] == "<=" else "at least"
         lines.append(f"| {_first_upper(target['what'])} | {_number(target['value'])} {target['unit']} | "
                      f"{at} {_number(target['target'])} {target['unit']} | {'✔ reached' if reached else '✘ missed'} |")
+    measured = {part["part"] for part in parts}
+    if lacking := [part for part in PARTS if part not in measured]:
+        lines += ["", f"**Not measured yet:** {', '.join(f'`{part}`' for part in lacking)}; `python benchmarks/all.py "
+                  "--output book/performance.json --only` with these names measures them."]
     for step in steps:
         lines += ["", *_step(step)]
     lines += [
@@ -99,7 +106,7 @@ def _step(step: Mapping[str, Any]) -> list[str]:
         lines += ["| Of | Ours | Other way | Ratio | Ours takes | Other takes | Results |",
                   "|:--|:--|:--|--:|--:|--:|:--|",
                   *(f"| {row['work']} | {row['ours']} | {row['other']} | **{_number(row['ratio'])}** "
-                    f"({_number(row['least'])} to {_number(row['greatest'])}) | {_seconds(row['seconds'])} | "
+                    f"({_spread(row)}) | {_seconds(row['seconds'])} | "
                     f"{_seconds(row['other_seconds'])} | {row['same']} |" for row in beside), ""]
     lines += [f"- {_first_upper(row['work'])}, {row['ours']}: {_seconds(row['seconds'])}."
               for row in step["rows"] if not row["other"]]
@@ -110,6 +117,12 @@ def _step(step: Mapping[str, Any]) -> list[str]:
                      f"Ours takes {_number(row['seconds'] / limit['seconds'])} times as long "
                      f"({limit['seconds'] / row['seconds']:.0%} of the limit).")
     return [*lines, f"- **Not measured:** {step['not_measured']}"]
+
+
+def _spread(row: Mapping[str, Any]) -> str:
+    if row["turns"] == 1:
+        return "one turn"
+    return f"{_number(row['least'])} to {_number(row['greatest'])}"
 
 
 def _first_upper(text: str) -> str:

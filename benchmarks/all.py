@@ -19,12 +19,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from a2v_core.performance import write_page
+from a2v_core.performance import PARTS, write_page
 from a2v_core.provenance import Cost, git_state, machine, versions
 
 HERE = Path(__file__).resolve().parent
 #: Script and arguments of each part.
-PARTS = {
+COMMANDS = {
     "pretraining": ["pretraining.py", "--modes", "training"],
     "embedding": ["embedding.py"],
     "spaces": ["spaces.py"],
@@ -38,7 +38,7 @@ ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENB
 
 def measure(part: str, turns: int, runs: int) -> dict[str, Any]:
     """Run one benchmark in a process of its own; its steps and where they come from."""
-    script, *more = PARTS[part]
+    script, *more = COMMANDS[part]
     if script == "search_steps.py":
         more += ["--runs", str(runs)]
     with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="the numbers, as JSON")
     parser.add_argument("--turns", type=int, default=7, help="turns of each way (default 7)")
     parser.add_argument("--runs", type=int, default=50, help="whole runs of each search (default 50)")
-    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), help="parts (default: all)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts (default: all)")
     arguments = parser.parse_args()
     started = time.perf_counter()
     for part in arguments.only:

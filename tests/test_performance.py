@@ -86,11 +86,24 @@ def test_the_page_says_what_the_numbers_say(parts):
     assert "- All items, mine: 2.5 s." in page
     assert "reading 1 MB, 1 ms. Ours takes 4 times as long (25% of the limit)." in page
     assert "- **Not measured:** A third." in page
+    assert "**Not measured yet:** `pretraining`, `embedding`, " in page
     assert "| An item | 4 ms | at most 5 ms | ✔ reached |" in page
     assert "| Items | 999 a second | at least 1,000 a second | ✘ missed |" in page
     assert ("| `benchmarks/some.py --turns 3` | 2026-01-02 03:04 UTC | `0123456789` with changes | 9.5, 8.0 | 20 s "
             "| 3 s |") in page
     assert "- Some CPU, 2 cores; python 3.11.0." in page
+
+
+def test_every_part_has_a_command(record):
+    import all as whole
+
+    assert tuple(whole.COMMANDS) == performance.PARTS
+
+
+def test_a_single_turn_has_no_range(parts):
+    row = parts[0]["steps"][0]["rows"][0]
+    row |= {"turns": 1, "least": row["ratio"], "greatest": row["ratio"]}
+    assert "| **4** (one turn) |" in performance.render_page(parts)
 
 
 def test_the_committed_page_is_what_its_numbers_give():
