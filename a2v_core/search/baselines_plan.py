@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from a2v_core.search import plan
-from a2v_core.search.blocks import Arm
+from a2v_core.search.blocks import Arm, publish
 from a2v_core.search.estimates import held
 from a2v_core.search.methods import get_method
 from a2v_core.search.objectives import usual_seconds
@@ -88,6 +89,13 @@ def queries_read(profile: str) -> int:
 def words(settings: Mapping[str, Any]) -> str:
     """Settings in words."""
     return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+def publish_full(seed: int = 0, data_dir: str = "") -> list[Path]:
+    """Copy the finished blocks that the full page alone has to the folder under version control; evolution is left out,
+    whose runs are made again sooner than they are stored. Returns the files written."""
+    groups = [group for part in baselines("full", seed).groups.values() for group in part if group.method in SINCE]
+    return publish([arm for group in groups for arm in group.arms], data_dir)
 
 
 def _evolution(scale: plan.Scale, dataset: str, runs: int, seed: int, changes: Mapping[str, Any]) -> Group:

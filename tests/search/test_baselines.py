@@ -56,6 +56,12 @@ def test_queries_that_nasbench101_is_read_after(profile, queries):
     assert queries_read(profile) == queries
 
 
+def test_what_is_published_is_what_no_other_page_has(monkeypatch):
+    monkeypatch.setattr(baselines_plan, "publish", lambda arms, data_dir: [(a.method, a.objective, a.runs) for a in arms])
+    assert sorted(baselines_plan.publish_full()) == sorted(
+        (method, objective, 100) for method in SINCE for objective in (*DATASETS, "imputed"))
+
+
 def test_what_tunes_is_never_reported():
     groups = tuning("full")
     settings = [tuple(g.arms[0].changes.values()) for g in groups]
