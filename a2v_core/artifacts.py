@@ -134,9 +134,9 @@ class ArtifactStore:
         return found
 
     def _save(self, path: Path, content: bytes) -> Path:
-        # The digest goes first and the older ones stay listed: whenever the run is killed, what is there is known.
-        listed = [hashlib.sha256(content).hexdigest(), *_digests(path)[:2]]
-        write_atomically(_sidecar(path), "\n".join(dict.fromkeys(listed)).encode())
+        # The digest goes first, and none is taken away: whenever a run is killed, and whoever else writes the same
+        # artifact at the same time, what is there is known.
+        _add_digest(path, hashlib.sha256(content).hexdigest())
         write_atomically(path, content)
         return path
 
@@ -158,9 +158,25 @@ def _sidecar(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
 
 
-def _digests(path: Path) -> list[str]:
-    """Digests of contents that were stored at `path`, the latest first; none when they cannot be read."""
+def _add_digest(path: Path, digest: str) -> None:
+    sidecar = _sidecar(path)
+    if digest in _digests(path):
+        return
     try:
-        return _sidecar(path).read_text().split()
-    except (OSError, UnicodeDecodeError):
+        sidecar.parent.mkdir(parents=True, exist_ok=True)
+        with open(sidecar, "ab") as file:
+            # The line break stands first: what a full disk took of a line does not spoil the next one.
+            file.write(f"\n{digest}".encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        # Replaced as a whole where it cannot be appended to; if that fails as well, the error says why.
+        write_atomically(sidecar, digest.encode())
+
+
+def _digests(path: Path) -> list[str]:
+    """Digests of contents that were stored at `path`; none when they cannot be read."""
+    try:
+        return _sidecar(path).read_text(encoding="ascii", errors="replace").split()
+    except OSError:
         return []

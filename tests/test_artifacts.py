@@ -146,23 +146,34 @@ def test_a_full_disk_or_read_only_folder_is_one_clear_error_and_the_old_file_sta
     assert not list(store.root.rglob(".*"))
 
 
-@pytest.mark.parametrize("failing", [1, 2])
-def test_a_disk_that_fills_up_in_the_middle_keeps_the_old_artifact(store, monkeypatch, failing):
+@pytest.mark.parametrize("first", [1, 2], ids=["digest", "artifact"])
+def test_a_disk_that_fills_up_in_the_middle_keeps_the_old_artifact(store, monkeypatch, first):
     store.save_json("kind", "key", "older")
     store.save_json("kind", "key", "old")
-    calls, real = [], os.replace
+    calls, real = [], os.fsync
 
-    def replace(*arguments):
+    def fsync(*arguments):
         calls.append(1)
-        if len(calls) == failing:
+        if len(calls) >= first:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", replace)
+        patch.setattr(os, "fsync", fsync)
         with pytest.raises(ArtifactError):
             store.save_json("kind", "key", "new")
     assert store.load_json("kind", "key") == "old"
+    store.save_json("kind", "key", "new")
+    assert store.load_json("kind", "key") == "new"
+
+
+def test_an_unreadable_digest_is_replaced_with_its_artifact(store):
+    store.save_json("kind", "key", "old")
+    path = store.path("kind", "key", ".json")
+    sidecar = path.with_name(path.name + ".sha256")
+    sidecar.write_bytes(b"\xff" + sidecar.read_bytes()[:20])
+    with pytest.warns(UserWarning, match="damaged"):
+        assert store.load_json("kind", "key") is None
     store.save_json("kind", "key", "new")
     assert store.load_json("kind", "key") == "new"
 
