@@ -7,6 +7,7 @@ provenance). Both appear only after the whole notebook has run; a failed or inte
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -179,6 +180,10 @@ def page_status(path: Path, folder: Path, data_dir: str | Path | None = None) ->
     reasons = []
     if origin.get("notebook") != notebook_digest(path):
         reasons.append("notebook changed")
+    # Damaged, or killed between the writing of the two files; older pages do not say.
+    executed = hashlib.sha256((folder / f"{name}.ipynb").read_bytes()).hexdigest()
+    if origin.get("executed", executed) != executed:
+        reasons.append("executed copy is not of the same run")
     now, then = provenance.module_digests(code_of(path)), origin.get("code", {})
     if changed := sorted(module for module in now.keys() | then.keys() if now.get(module) != then.get(module)):
         reasons.append(f"code changed: {', '.join(changed)}")
@@ -250,5 +255,7 @@ def _stamp(content: Mapping[str, Any]) -> Any:
 def _publish(folder: Path, name: str, executed: Any, content: dict[str, Any]) -> None:
     import nbformat
 
-    write_atomically(folder / f"{name}.ipynb", (nbformat.writes(executed) + "\n").encode())
+    page = (nbformat.writes(executed) + "\n").encode()
+    content["provenance"]["executed"] = hashlib.sha256(page).hexdigest()
+    write_atomically(folder / f"{name}.ipynb", page)
     write_results(folder / f"{name}.json", content)

@@ -190,6 +190,19 @@ def test_status_names_the_code_and_the_damage(root):
     assert "is not a results file" in page.reasons[0]
 
 
+@pytest.mark.parametrize("damage", [lambda content: content[:-9],
+                                    lambda content: content.replace(b"mind this", b"mind thus")])
+def test_an_executed_copy_that_is_damaged_or_of_another_run_is_made_again(root, damage):
+    """The two files of a page are written one after the other; a kill in between leaves a pair that does not fit."""
+    study.run(profile="smoke", root=root)
+    path = root / "_build" / "smoke" / "results" / "good.ipynb"
+    whole = without_provenance(path.read_bytes())
+    path.write_bytes(damage(path.read_bytes()))
+    assert study.status("smoke", root=root)[0].reasons == ("executed copy is not of the same run",)
+    study.run(profile="smoke", root=root)
+    assert without_provenance(path.read_bytes()) == whole
+
+
 def test_notebooks_come_in_the_order_of_the_book_and_unknown_names_are_refused(root, write_notebook):
     for name in ("aaa", "zzz"):
         write_notebook(root / "notebooks", name)
