@@ -13,6 +13,7 @@ import torch
 
 from a2v_core.artifacts import ArtifactStore, artifact_key, code_digest, write_atomically
 from a2v_core.cells import Cells
+from a2v_core.errors import ArtifactError
 from a2v_core.generation import N_DRAWS, draw_latents, encode_cells, generation, reconstruction, summary
 from a2v_core.models.dense import StackedAutoencoder
 from a2v_core.paths import published_dir
@@ -187,5 +188,8 @@ def _curve_point(model: StackedAutoencoder, state: TrainingState, space: SearchS
 def _load_record(store: ArtifactStore, key: str) -> dict[str, Any] | None:
     record = store.load_json("table1", key)
     if record is None and (path := published_path(key, ".json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ArtifactError(f"{path} is damaged ({error}): restore it") from error
     return record

@@ -210,7 +210,7 @@ def _load(store: ArtifactStore, key: str) -> Trajectories | None:
         return None
     try:
         return Trajectories.from_parquet(path.read_bytes())
-    except ArtifactError as error:
+    except (ArtifactError, OSError) as error:
         raise ArtifactError(f"{path} is damaged ({error}): restore it") from error
 
 
