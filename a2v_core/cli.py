@@ -242,12 +242,12 @@ def study_publish(data_dir: DataDir = None) -> None:
     study.checkout()
     from a2v_core import table1_plan
     from a2v_core.errors import MissingDataError
-    from a2v_core.search import baselines_plan, darts_plan, plan, recipes_plan
+    from a2v_core.search import baselines_plan, darts_plan, plan, pretraining_plan, recipes_plan
 
     where = str(data_dir or "")
     for path in table1_plan.publish_full(data_dir=where):
         print(path)
-    for searches in (plan, darts_plan, baselines_plan, recipes_plan):
+    for searches in (plan, darts_plan, baselines_plan, pretraining_plan, recipes_plan):
         try:
             for path in searches.publish_full(data_dir=where):
                 print(path)
