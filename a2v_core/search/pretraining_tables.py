@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from a2v_core.artifacts import ArtifactStore
-from a2v_core.plotting import plot_intervals
+from a2v_core.plotting import COLOURS, plot_intervals
 from a2v_core.results import Page
 from a2v_core.search.baselines_plan import NASBENCH101
 from a2v_core.search.control_features import ScaledUntrained
@@ -108,19 +108,25 @@ def plot_gaps(parts: Mapping[str, Sequence[Group]], runs: Mapping[str, Outcomes]
     panels = {part: {method: {vectors_of(g): more for g in groups if g.method == method
                               and (more := gap(g, groups, runs, queries.get(part, np.inf)))} for method in AGENTS}
               for part, groups in parts.items()}
-    panels = {part: found for part, found in panels.items() if any(found.values())}
+    panels = {part: {method: each for method, each in found.items() if each} for part, found in panels.items()}
+    panels = {part: found for part, found in panels.items() if found}
     if not panels:
         return None
     names = list(dict.fromkeys(name for found in panels.values() for each in found.values() for name in each))
     columns = min(2, len(panels))
     n_rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(n_rows, columns, figsize=(10, n_rows * (1.2 + 0.45 * len(names))), squeeze=False)
+    figure, axes = plt.subplots(n_rows, columns, figsize=(5 * columns, 0.4 + n_rows * (0.9 + 0.4 * len(names))),
+                                squeeze=False)
     for ax in axes.flat[len(panels):]:
         ax.set_axis_off()
+    handles = {}
     for ax, (part, found) in zip(axes.flat, panels.items(), strict=False):
-        plot_intervals({get_method(method).label: each for method, each in found.items() if each},
+        plot_intervals({get_method(method).label: each for method, each in found.items()},
                        xlabel="pre-trained minus this, points", title=PART_NAMES[part], ax=ax, names=names)
-        ax.axvline(0, color="black", linewidth=0.8)
+        ax.axvline(0, color=COLOURS["black"], linewidth=0.8)
+        handles |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        ax.get_legend().remove()
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
     return figure
 
 
