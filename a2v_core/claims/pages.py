@@ -138,8 +138,8 @@ _MEANINGS = {
             "definition of the measure than the paper describes, or some parts of a composed claim hold.",
     NOT_REPRODUCED: "our number disagrees.",
     NOT_YET_RUN: "there is no result yet; the claim says what it needs.",
-    CANNOT_BE_RUN: "it needs hardware or data beyond two processor cores, or a program of others whose number the paper "
-                   "only quotes; a result made elsewhere would be judged in the same way.",
+    CANNOT_BE_RUN: "it needs hardware or data beyond two processor cores, or a program of others whose number the "
+                   "paper only quotes; a result made elsewhere would be judged in the same way.",
 }
 
 

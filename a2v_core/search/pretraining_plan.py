@@ -12,6 +12,7 @@ from a2v_core.artifacts import ArtifactStore
 from a2v_core.search import plan
 from a2v_core.search.baselines_plan import NASBENCH101, queries_read
 from a2v_core.search.blocks import Arm, publish
+from a2v_core.search.changed_features import ChangedFeatures, train_together
 from a2v_core.search.control_features import PrincipalComponents, ScaledUntrained
 from a2v_core.search.features import Features
 from a2v_core.search.findings import AGENTS
@@ -19,7 +20,6 @@ from a2v_core.search.objectives import usual_seconds
 from a2v_core.search.plan import DATASETS, Group, Plan, scale_of, spread
 from a2v_core.search.runs import Budget
 from a2v_core.search.trajectories import Outcomes
-from a2v_core.search.varied_features import VariedFeatures, train_together
 from a2v_core.spaces import get_space
 
 #: Vectors that owe nothing to a training, by the note of their groups: from a seed, which decides the weights of an
@@ -86,7 +86,7 @@ def run(groups: Iterable[Group], *, data_dir: str = "", device: str = "auto", on
     if not only_existing:
         there = plan.run(groups, data_dir=data_dir, only_existing=True)
         for group in groups:
-            if isinstance(group.arms[0].seen, VariedFeatures) and plan.unfinished([group], there):
+            if isinstance(group.arms[0].seen, ChangedFeatures) and plan.unfinished([group], there):
                 train_together([arm.seen for arm in group.arms], get_space(group.arms[0].space),
                                ArtifactStore(data_dir), device)
     return plan.run(groups, data_dir=data_dir, device=device, only_existing=only_existing, **options)
@@ -101,9 +101,9 @@ def publish_full(seed: int = 0, data_dir: str = "") -> list[Path]:
     written = publish([arm for group in groups for arm in group.arms], data_dir)
     store = ArtifactStore(data_dir)
     for seen in dict.fromkeys(arm.seen for group in groups for arm in group.arms):
-        if isinstance(seen, VariedFeatures):
+        if isinstance(seen, ChangedFeatures):
             space = get_space("nasbench201")
-            model = table1.Arm(space.name, seen.recipe, seen.kind, seen.changes)
+            model = table1.Arm(space.name, seen.recipe, seen.kind, dict(seen.changes))
             written += table1.publish(model, space, space.cells(), [seen.seed], store, with_weights=True)
     return written
 
@@ -117,7 +117,8 @@ def _controls(arm: Arm, encoders: int, notes: Iterable[str]) -> list[Group]:
 
 
 def _varied(arm: Arm, encoders: int, name: str, value: float) -> Group:
-    return _seeing(arm, encoders, f"{name}={value:g}", lambda seed: VariedFeatures(seed=seed, **{name: value}))
+    return _seeing(arm, encoders, f"{name}={value:g}",
+                   lambda seed: ChangedFeatures(seed=seed, changes=((name, value),)))
 
 
 def _seeing(arm: Arm, encoders: int, note: str, features: Callable[[int], Features]) -> Group:

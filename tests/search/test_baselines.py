@@ -57,7 +57,8 @@ def test_queries_that_nasbench101_is_read_after(profile, queries):
 
 
 def test_what_is_published_is_what_no_other_page_has(monkeypatch):
-    monkeypatch.setattr(baselines_plan, "publish", lambda arms, data_dir: [(a.method, a.objective, a.runs) for a in arms])
+    monkeypatch.setattr(baselines_plan, "publish",
+                        lambda arms, data_dir: [(arm.method, arm.objective, arm.runs) for arm in arms])
     assert sorted(baselines_plan.publish_full()) == sorted(
         (method, objective, 100) for method in SINCE for objective in (*DATASETS, "imputed"))
 

@@ -7,13 +7,13 @@ import pytest
 from a2v_core import table1
 from a2v_core.search import plan, pretraining_plan
 from a2v_core.search.baselines_plan import NASBENCH101
+from a2v_core.search.changed_features import ChangedFeatures
 from a2v_core.search.control_features import PrincipalComponents, ScaledUntrained
 from a2v_core.search.features import Features
 from a2v_core.search.findings import AGENTS
 from a2v_core.search.plan import DATASETS, SCALES
 from a2v_core.search.pretraining_plan import CHANGES, CONTROLS, VARIED, pretraining
 from a2v_core.search.runs import Budget
-from a2v_core.search.varied_features import VariedFeatures
 from a2v_core.spaces import get_space
 
 
@@ -73,7 +73,7 @@ def test_other_trainings_change_one_setting_each():
 def test_the_smallest_scale_is_one_strategy_and_one_epoch():
     groups = planned("smoke").all()
     assert {g.method for g in groups} == {"arch2vec_rl"}
-    assert [each.changes for g in groups for each in seen(g) if isinstance(each, VariedFeatures)] == [{"epochs": 1}]
+    assert [each.changes for g in groups for each in seen(g) if isinstance(each, ChangedFeatures)] == [(("epochs", 1),)]
     assert not [g for g in planned("smoke").groups[NASBENCH101] if "untrained" in g.note]
 
 
@@ -110,7 +110,7 @@ def test_what_is_published_are_the_blocks_and_the_models_that_no_table_has(monke
     assert data_dir == "there"
     assert arms == [arm for g in planned("full").all() if g.note for arm in g.arms]
     assert len(models) == len(set(map(str, models))) == 5 * sum(map(len, CHANGES["full"].values()))
-    space, features = get_space("nasbench201"), {arm.seen for arm in arms if isinstance(arm.seen, VariedFeatures)}
+    space, features = get_space("nasbench201"), {arm.seen for arm in arms if isinstance(arm.seen, ChangedFeatures)}
     assert {(settings, seed) for _, settings, seed, _ in models} == {(f.settings(space), f.seed) for f in features}
     assert all(with_weights for *_, with_weights in models)
     assert {"arch2vec-released-beta=0.0", "arch2vec-released-latent=64"} <= {label for label, *_ in models}
