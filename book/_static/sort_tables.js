@@ -87,6 +87,15 @@
     table.classList.add("sortable");
   }
 
+  /** Lines of a table's cell break before an interval and before a number with its deviation, not inside of them. */
+  function keepTogether(table) {
+    const texts = document.createTreeWalker(table, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      const text = texts.currentNode;
+      text.data = text.data.replace(/ ± /g, "\u00a0±\u00a0").replace(/\[([^\s\[\],]+), ([^\s\[\],]+)\]/g, "[$1,\u00a0$2]");
+    }
+  }
+
   /** Boxes that scroll sideways can be reached and scrolled with the keyboard. */
   function reachable() {
     document.querySelectorAll(".pst-scrollable-table-container, .bd-article .cell_output").forEach((box) => {
@@ -96,7 +105,10 @@
   }
 
   function start() {
-    document.querySelectorAll(".bd-article table").forEach(prepare);
+    document.querySelectorAll(".bd-article table").forEach((table) => {
+      keepTogether(table);
+      prepare(table);
+    });
     reachable();
     addEventListener("resize", reachable);
   }

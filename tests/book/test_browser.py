@@ -209,7 +209,8 @@ def test_the_latent_map_answers_to_the_pointer_and_to_the_keyboard(tab, built_bo
 
 
 def column(table, number):
-    return [row.locator("th, td").nth(number).inner_text().strip() for row in table.locator("tbody tr").all()]
+    cells = [row.locator("th, td").nth(number).inner_text() for row in table.locator("tbody tr").all()]
+    return [text.replace("\u00a0", " ").strip() for text in cells]
 
 
 def test_the_table_of_verdicts_sorts(tab, built_book):
@@ -259,6 +260,11 @@ def test_columns_sort_by_the_numbers_in_them(tab):
     assert column(table, 0) == ASCENDING
     table.locator("button").click()
     assert column(table, 0) == [*ASCENDING[8::-1], *ASCENDING[9:]]
+
+
+def test_an_interval_and_a_deviation_stay_on_one_line(tab):
+    table = made_table(tab, ["<td>93.75 ± 0.37 [93.70, 93.80]</td>", "<td>a ± b, c</td>", "<td>1</td>"])
+    assert table.locator("td").first.inner_text() == "93.75\u00a0±\u00a00.37 [93.70,\u00a093.80]"
 
 
 def test_columns_of_words_sort_as_words(tab):
