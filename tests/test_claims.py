@@ -9,6 +9,7 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from a2v_core.claims import VERDICTS, evaluate, load_register, write_pages
@@ -425,21 +426,23 @@ def test_pages_show_values_words_and_links(tmp_path):
     outcomes = evaluate(register, book / "results")
     before = render_pages(register, outcomes, book)[book / "claims.md"]
     assert "Needs the page one." in before
-    (book / "results" / "one.ipynb").write_text("{}", encoding="utf-8")
+    page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Page one: of many\n\nText")])
+    nbformat.write(page, book / "results" / "one.ipynb")
     readme = tmp_path / "README.md"
     readme.write_text(f"# Title\n\n{README_BEGIN}\nold\n{README_END}\n\nEnd.\n", encoding="utf-8")
     assert {path.name for path in write_pages(register, outcomes, book, readme)} == {
         "claims.json", "claims.md", "_verdicts.md", "_recipes.md", "_search_recipes.md", "_provenance.md", "README.md",
-        "verdicts.svg"}
+        "verdicts.svg", "search.svg"}
     picture = (book / "verdicts.svg").read_text(encoding="utf-8")
     assert ">Table 1<" in picture
     assert ">not reproduced<" in picture
+    assert ">arch2vec-RL<" in (book / "search.svg").read_text(encoding="utf-8")
     page = (book / "claims.md").read_text(encoding="utf-8")
     row = next(line for line in page.splitlines() if "*Table 1*, `table1/a/x`" in line)
     assert row.split(" | ")[1:] == ["1", "1<br>[0.8, 1.2]", "✔ reproduced |"]
-    assert "[one](results/one.ipynb)" in page
+    assert "[Page one](results/one.ipynb)" in page
     glance = (book / "_verdicts.md").read_text(encoding="utf-8")
-    assert "| [Table 1](#claims-table1) | 3 |  |  |  |  | [one](results/one.ipynb) |" in glance
+    assert "| [Table 1](#claims-table1) | 3 |  |  |  |  | [Page one](results/one.ipynb) |" in glance
     assert "| **All claims** | **3** | **0** | **0** | **0** | **0** | |" in glance
     text = readme.read_text(encoding="utf-8")
     assert text.startswith("# Title\n")
@@ -510,8 +513,8 @@ def test_prose_pages_hold_no_measured_number(register):
     """What was measured stands in generated text only: no decimal of a result occurs in a page written by hand."""
     numbers = {show(outcome.ours) for outcome in evaluate(register, BOOK / "results") if outcome.ours is not None}
     decimals = {number for number in numbers if "." in number and len(number) >= 4}
-    for name in ("intro", "method", "spaces", "environment", "how_to_run"):
-        words = set(re.findall(r"\d[\d,]*\.\d+", (BOOK / f"{name}.md").read_text(encoding="utf-8")))
+    for name in ("intro.template", "method.md", "spaces.md", "environment.md", "how_to_run.md"):
+        words = set(re.findall(r"\d[\d,]*\.\d+", (BOOK / name).read_text(encoding="utf-8")))
         assert not words & decimals, name
 
 

@@ -7,14 +7,15 @@ keeps it in step. Files whose name begins with an underscore are included by pag
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
 from a2v_core.artifacts import write_atomically
 from a2v_core.claims.evaluation import Outcome, waiting
-from a2v_core.claims.filled import fill
+from a2v_core.claims.filled import fill, verdict_counts
 from a2v_core.claims.includes import GENERATED, provenance_table, recipe_table, search_recipe_table
-from a2v_core.claims.picture import verdict_picture
+from a2v_core.claims.picture import search_picture, verdict_picture
 from a2v_core.claims.register import Register, Section
 from a2v_core.claims.rules import CANNOT_BE_RUN, NOT_REPRODUCED, NOT_YET_RUN, PARTLY, REPRODUCED, VERDICTS, Order, show
 from a2v_core.claims.values import CLAIMS_FILE, load_values
@@ -63,7 +64,7 @@ def render_pages(
         book / "_provenance.md": provenance_table(book / "results"),
     }
     # Pages whose text is written by hand and whose numbers are filled in.
-    values = load_values(book / "results", profile)
+    values = load_values(book / "results", profile, verdict_counts(outcomes))
     for template in sorted(book.glob("*.template")):
         texts[template.with_suffix(".md")] = f"{GENERATED}\n\n{fill(template.read_text(encoding='utf-8'), values)}"
     if readme is not None:
@@ -78,8 +79,7 @@ def write_pages(
     readme: str | Path | None = None,
     profile: str = "full",
 ) -> list[Path]:
-    """Write what :func:`render_pages` gives, and the picture of the verdicts, each file whole or not at all; returns
-    the paths.
+    """Write what :func:`render_pages` gives, and the pictures, each file whole or not at all; returns the paths.
 
     Raises:
         StudyError: the README lacks the markers.
@@ -88,9 +88,11 @@ def write_pages(
     texts = render_pages(register, outcomes, book, readme, profile)
     for path, text in texts.items():
         write_atomically(path, text.encode())
-    picture = Path(book) / "verdicts.svg"
-    write_atomically(picture, verdict_picture(register, outcomes))
-    return [*texts, picture]
+    pictures = {Path(book) / "verdicts.svg": verdict_picture(register, outcomes),
+                Path(book) / "search.svg": search_picture(register, load_values(Path(book) / "results", profile))}
+    for path, picture in pictures.items():
+        write_atomically(path, picture)
+    return [*texts, *pictures]
 
 
 def verdict_words(verdict: str) -> str:
@@ -113,7 +115,9 @@ def _claims_page(register: Register, outcomes: list[Outcome], book: Path, profil
         "nobody types a verdict. *Ours* is the number that decided, with its 95 % interval; for a claim about an order",
         "it is the difference, and *Paper* is the same difference where the paper prints both numbers.", "",
         *(f"- **{verdict_words(verdict)}**: {meaning}" for verdict, meaning in _MEANINGS.items()), "",
-        "```{include} _verdicts.md", "```", "",
+        "```{image} verdicts.svg",
+        ":alt: For each part of the paper, the share and the number of claims by verdict, as in the table below.",
+        ":width: 100%", "```", "", "```{include} _verdicts.md", "```", "",
     ]
     for section in register.sections:
         claims = register.of_section(section)
@@ -125,11 +129,16 @@ def _claims_page(register: Register, outcomes: list[Outcome], book: Path, profil
             because = outcome.because.removeprefix(waiting(section.needs, profile)).strip()
             unit = "points" if isinstance(claim.rule, Order) and claim.unit == "%" else claim.unit
             lines.append("| " + " | ".join((
-                _cell("<br>".join(filter(None, (f"{outcome.statement} *{outcome.where}*, `{outcome.id}`", because)))),
+                _cell(f"{outcome.statement} *{outcome.where}*, `{outcome.id}`{_folded(because)}"),
                 _with_unit(outcome.paper, unit), _ours(outcome, unit), verdict_words(outcome.verdict),
             )) + " |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _folded(because: str) -> str:
+    """What decided a verdict, behind a word that opens it: unfolded, the page would be thirty screens longer."""
+    return f" <details><summary>why</summary>{because}</details>" if because else ""
 
 
 _MEANINGS = {
@@ -148,11 +157,14 @@ def _source(section: Section, book: Path) -> str:
     return f"Results: {link}." if link else f"Needs {section.needs}."
 
 
-def _page_link(section: Section, book: Path) -> str | None:
-    """A link to the page of a section, once the page is there; the claims page does not link to itself."""
+def _page_link(section: Section, book: Path, folder: str = "") -> str | None:
+    """A link to the page of a section, named by what stands before the colon of its title, once the page is there;
+    `folder` stands before the address. The claims page does not link to itself."""
     for ending in (".ipynb", ".md"):
-        if section.page != "claims" and (book / f"{section.page}{ending}").is_file():
-            return f"[{Path(section.page).name.replace('_', ' ')}]({section.page}{ending})"
+        path = book / f"{section.page}{ending}"
+        if section.page != "claims" and path.is_file():
+            title = re.search(r'^[ "]*# ([^:"\\\n]+)', path.read_text(encoding="utf-8"), re.MULTILINE)
+            return f"[{title[1].strip() if title else path.stem}]({folder}{section.page}{ending})"
     return None
 
 
@@ -188,13 +200,8 @@ def _readme(register: Register, outcomes: list[Outcome], readme: Path, profile: 
         raise StudyError(f"{readme} has no place for the table of verdicts: add the lines {README_BEGIN!r} and "
                          f"{README_END!r}")
 
-    def page(section: Section) -> str:
-        for ending in (".ipynb", ".md"):
-            if (readme.parent / "book" / f"{section.page}{ending}").is_file():
-                return f"[{Path(section.page).name.replace('_', ' ')}](book/{section.page}{ending})"
-        return "—"
-
-    rows = _count_rows(register, outcomes, page, lambda section: section.title)
+    rows = _count_rows(register, outcomes, lambda section: _page_link(section, readme.parent / "book", "book/") or "—",
+                       lambda section: section.title)
     return "\n".join((f"{before}{begin}", _PROFILE[profile], "", *rows, f"{end}{after}"))
 
 

@@ -80,15 +80,15 @@ class Values:
         return list(dict.fromkeys(arm for id in ids for arm in self._by_id.get(id, {})))
 
 
-def load_values(results: Path, profile: str = "full") -> Values:
-    """All numbers of the results files in `results` that were computed at `profile`; other profiles are left out.
+def load_values(results: Path, profile: str = "full", more: Iterable[Measured] = ()) -> Values:
+    """All numbers of the results files in `results` that were computed at `profile`, and `more`; others are left out.
 
     Raises:
         StudyError: the profile is unknown, a file is not a results file, or two files hold the same number.
     """
     if profile not in PROFILES:
         raise StudyError(f"profile {profile!r} is unknown: choose one of {', '.join(PROFILES)}")
-    measured = []
+    measured = [*more]
     for path in sorted(results.glob("*.json")):
         if path.name == CLAIMS_FILE:
             continue
