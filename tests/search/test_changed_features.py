@@ -22,8 +22,9 @@ def test_changes_reach_the_training_and_nothing_else(changes):
 
 
 def test_every_training_has_an_identity_and_a_label_of_its_own():
-    several = [Features("arch2vec"), *(ChangedFeatures(changes=(change,)) for change in (
-        ("epochs", 1), ("beta", 0.0), ("beta", 16.0), ("latent", 4))), ChangedFeatures(seed=2, changes=(("latent", 8),))]
+    changes = (("epochs", 1), ("beta", 0.0), ("beta", 16.0), ("latent", 4))
+    several = [Features("arch2vec"), *(ChangedFeatures(changes=(change,)) for change in changes),
+               ChangedFeatures(seed=2, changes=(("latent", 8),))]
     assert len({str(each.identity(SPACE)) for each in several}) == len(several)
     assert [each.label for each in several] == [
         "arch2vec-released-0", "arch2vec-released-0-epochs=1", "arch2vec-released-0-beta=0.0",
