@@ -36,6 +36,12 @@ def pretraining(folder, epochs=2, seeds=(0, 1), **options):
                         progress=False, **options)
 
 
+def pretraining_alone(folder, epochs=2):
+    """One autoencoder. Of a stack that is killed between the writes of its models, the unwritten ones are trained again
+    without the others: equal to rounding, not to the bit."""
+    return pretraining(folder, epochs, seeds=(0,))
+
+
 def searching(folder, n_blocks=2):
     """Blocks of two runs each of the made searcher."""
     before, blocks.BLOCK = blocks.BLOCK, 2

@@ -1,12 +1,15 @@
-"""kill -9 while a search computes: started again it ends with the same bits."""
+"""kill -9 while a pre-training, a search and a study compute: started again they end with the same bits."""
 
 import random
 import signal
 import time
 
+import nbformat
 import psutil
 import pytest
-from computations import bits, killed_at_write, searching, strictly
+from computations import bits, killed_at_write, page, pretraining_alone, searching, strictly
+
+from a2v_core.results import load_results
 
 KILLED = -signal.SIGKILL
 
@@ -44,16 +47,16 @@ def drill(processes, root, kills, seed, job, *arguments):
     return folders
 
 
-@pytest.mark.parametrize(("job", "size", "kills"), [(searching, 16, 8)])
+@pytest.mark.parametrize(("job", "size", "kills"), [(pretraining_alone, 8, 9), (searching, 16, 9)])
 def test_killed_at_random_moments(processes, tmp_path, job, size, kills):
     first, *others = drill(processes, tmp_path, kills, 1, job, size)
     expected = bits(first)
-    assert len(expected) == size
+    assert len(expected) == (1 if job is pretraining_alone else size)
     for folder in others:
         assert bits(folder) == expected
 
 
-@pytest.mark.parametrize("job", [searching])
+@pytest.mark.parametrize("job", [pretraining_alone, searching])
 def test_killed_before_every_write(processes, tmp_path, job):
     """A kill before each flush and each renaming of a file: all states in which the disk can be left."""
     job(tmp_path / "whole")
@@ -67,5 +70,21 @@ def test_killed_before_every_write(processes, tmp_path, job):
             n += 1
         assert bits(folder) == expected
     assert code == 0
-    # A digest is flushed, a file flushed and renamed, for each of two blocks.
-    assert n == 6
+    # A digest is flushed, a file flushed and renamed: two checkpoints and a model, or two blocks.
+    assert n == (9 if job is pretraining_alone else 6)
+
+
+def test_a_study_killed_at_random_moments(processes, tmp_path, made_study):
+    """Its kernel is not killed: it ends by itself, some time after the next one has begun to compute the same."""
+    first, *others = drill(processes, tmp_path, 2, 0, page, made_study)
+    expected = bits(first), *published(first)
+    assert len(expected[0]) == 4
+    for folder in others:
+        assert (bits(folder), *published(folder)) == expected
+
+
+def published(folder):
+    """Numbers and cells of the page without what tells the time."""
+    executed = nbformat.read(folder / "results" / "drill.ipynb", as_version=4)
+    return (load_results(folder / "results" / "drill.json")["values"],
+            [cell for cell in executed.cells if cell.id != "provenance"])

@@ -3,9 +3,10 @@
 import time
 
 import pytest
-from computations import bits, pretraining, searching, strictly
+from computations import bits, page, pretraining, searching, strictly
 
 from a2v_core.artifacts import ArtifactStore
+from a2v_core.results import load_results
 
 
 def at_once(barrier, job, *arguments):
@@ -30,6 +31,15 @@ def test_the_same_computation_twice_at_once(processes, tmp_path, job, size):
     two(processes, job, tmp_path / "shared", size)
     job(tmp_path / "alone", size)
     assert bits(tmp_path / "shared") == bits(tmp_path / "alone")
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_two_studies_at_once(processes, tmp_path, made_study):
+    two(processes, page, tmp_path / "shared", made_study)
+    pretraining(tmp_path / "alone")
+    searching(tmp_path / "alone")
+    assert bits(tmp_path / "shared") == bits(tmp_path / "alone")
+    assert len(load_results(tmp_path / "shared" / "results" / "drill.json")["values"]) == 2
     assert not list(tmp_path.rglob("*.part"))
 
 
