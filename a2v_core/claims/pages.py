@@ -200,8 +200,9 @@ def _readme(register: Register, outcomes: list[Outcome], readme: Path, profile: 
         raise StudyError(f"{readme} has no place for the table of verdicts: add the lines {README_BEGIN!r} and "
                          f"{README_END!r}")
 
-    rows = _count_rows(register, outcomes, lambda section: _page_link(section, readme.parent / "book", "book/") or "—",
-                       lambda section: section.title)
+    book, claims = readme.parent / "book", "[All claims](book/claims.md)"
+    rows = _count_rows(register, outcomes, lambda section: claims if section.page == "claims" else
+                       _page_link(section, book, "book/") or "—", lambda section: section.title)
     return "\n".join((f"{before}{begin}", _PROFILE[profile], "", *rows, f"{end}{after}"))
 
 
