@@ -59,7 +59,7 @@ def test_other_trainings_change_one_setting_each():
     expected = [{name: value} for name, values in CHANGES["full"].items() for value in values]
     for method in AGENTS:
         of_method = [g for g in groups if g.method == method]
-        assert [seen(g)[0].changes for g in of_method] == expected
+        assert [dict(seen(g)[0].changes) for g in of_method] == expected
         assert all([each.seed for each in seen(g)] == list(range(5)) for g in of_method)
         assert all(len({each.settings(get_space("nasbench201")) for each in seen(g)}) == 1 for g in of_method)
     recipe = Features("arch2vec").settings(get_space("nasbench201"))
