@@ -65,14 +65,14 @@ def baselines(profile: str, seed: int = 0, tuned: Mapping[str, Any] | None = Non
     for dataset in DATASETS:
         seconds = usual_seconds("nasbench201", dataset)
         found.groups[dataset] = [
-            *(_row(table3.groups[dataset], *row) for row in _BESIDE),
+            *(row_of(table3.groups[dataset], *row) for row in _BESIDE),
             *([_baseline(_evolution(scale, dataset, scale.controls, seed, tuned))] if tuned else []),
             *(_baseline(make_group(scale, "nasbench201", dataset, method, "released", scale.controls, seconds,
                                    seed=seed)) for method in SINCE)]
     rows = [*table2.groups["main"], *table2.groups["discrete"]]
     queries = Budget(queries=queries_read(profile))
     found.groups[NASBENCH101] = [
-        *(_row(rows, *row) for row in (("random", "corrected"), *_BESIDE)),
+        *(row_of(rows, *row) for row in (("random", "corrected"), *_BESIDE)),
         *([_baseline(spread(Arm(NASBENCH101, "imputed", "re", queries, "corrected", tuned, runs=scale.controls,
                                 first_seed=seed), 1, note=words(tuned)))] if tuned else []),
         # To list the neighbours among 423,624 cells takes as long as all else at this scale.
@@ -107,5 +107,6 @@ def _baseline(group: Group) -> Baseline:
     return Baseline(**vars(group))
 
 
-def _row(groups: Sequence[Group], method: str, recipe: str) -> Group:
+def row_of(groups: Sequence[Group], method: str, recipe: str) -> Group:
+    """The group of a method by a recipe of which nothing is changed."""
     return next(g for g in groups if (g.method, g.recipe, g.note) == (method, recipe, ""))

@@ -10,7 +10,7 @@ from typing import Any
 
 from a2v_core.artifacts import ArtifactStore
 from a2v_core.search import plan
-from a2v_core.search.baselines_plan import NASBENCH101, queries_read
+from a2v_core.search.baselines_plan import NASBENCH101, queries_read, row_of
 from a2v_core.search.blocks import Arm, publish
 from a2v_core.search.changed_features import ChangedFeatures, train_together
 from a2v_core.search.control_features import PrincipalComponents, ScaledUntrained
@@ -60,19 +60,19 @@ def pretraining(profile: str, seed: int = 0) -> Plan:
     for dataset in DATASETS[:1] if smoke else DATASETS:
         found.groups[dataset] = [
             group for method in agents for group in (
-                _pretrained(table3.groups[dataset], method),
+                row_of(table3.groups[dataset], method, "released"),
                 *_controls(arm(dataset, method), scale.encoders["nasbench201"], CONTROLS))]
     # An encoder that is not trained needs minutes to embed 423,624 cells, and their paths fill a gigabyte.
     queries, notes = Budget(queries=queries_read(profile)), ("pca", "one_hot") if smoke else CONTROLS
     found.groups[NASBENCH101] = [
         group for method in agents for group in (
-            _pretrained(table2.groups["main"], method),
+            row_of(table2.groups["main"], method, "released"),
             *_controls(Arm(NASBENCH101, "imputed", method, queries, first_seed=seed,
                            runs=scale.controls // (_FEWER if method == "arch2vec_bo" else 1)),
                        scale.encoders[NASBENCH101], notes))]
     found.groups[VARIED] = [
         group for method in agents for group in (
-            _pretrained(table3.groups[VARIED_ON], method),
+            row_of(table3.groups[VARIED_ON], method, "released"),
             *(_varied(arm(VARIED_ON, method), scale.encoders["nasbench201"], name, value)
               for name, values in CHANGES[profile].items() for value in values))]
     return found
@@ -106,10 +106,6 @@ def publish_full(seed: int = 0, data_dir: str = "") -> list[Path]:
             model = table1.Arm(space.name, seen.recipe, seen.kind, dict(seen.changes))
             written += table1.publish(model, space, space.cells(), [seen.seed], store, with_weights=True)
     return written
-
-
-def _pretrained(groups: Sequence[Group], method: str) -> Group:
-    return next(g for g in groups if (g.method, g.recipe, g.note) == (method, "released", ""))
 
 
 def _controls(arm: Arm, encoders: int, notes: Iterable[str]) -> list[Group]:

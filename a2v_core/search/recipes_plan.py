@@ -13,6 +13,7 @@ from a2v_core.parallel import run_tasks
 from a2v_core.search import plan
 from a2v_core.search.blocks import publish
 from a2v_core.search.changed_features import ChangedFeatures
+from a2v_core.search.findings import AGENTS
 from a2v_core.search.methods import get_method
 from a2v_core.search.objectives import usual_seconds
 from a2v_core.search.plan import BO_FACTORS, QUERIES, RL_FACTORS, Group, make_group, scale_of
@@ -24,7 +25,6 @@ from a2v_core.table1_plan import plan as table1_plan
 
 #: The space and the data set of the searches that this page adds.
 SPACE, DATASET = FACTOR_SPACE, "cifar10"
-AGENTS = ("arch2vec_rl", "arch2vec_bo")
 #: Groups of rows, from top to bottom.
 MODEL, TRAINING, WHOLE, OTHERS = "Model and loss", "Training", "Whole recipes of pre-training", "From other recipes"
 OF_AGENT = {agent: f"Search: {get_method(agent).label}" for agent in AGENTS}
