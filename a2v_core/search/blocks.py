@@ -30,6 +30,8 @@ from a2v_core.spaces import get_space
 #: Seeds of a block; fewer where a run trains networks for minutes, so that a stopped study loses little.
 BLOCK = 50
 _SMALLER = {"supervised_rl": 10, "supervised_bo": 2}
+# Where the candidates are so many that rounds take long.
+_SMALLER_ON = {(method, "nasbench101"): 10 for method in ("arch2vec_bo", "bo", "bananas")}
 _KIND = "searches"
 _KEY_DIGITS = 20
 # Packages that computing modules import, but whose results (cells, tables) are in the key by themselves.
@@ -90,7 +92,8 @@ class Arm:
 
     def blocks(self) -> list[Arm]:
         """The same arm in parts of at most :data:`BLOCK` runs, or fewer of a slow method."""
-        stop, size = self.first_seed + self.runs, _SMALLER.get(self.method, BLOCK)
+        size = _SMALLER_ON.get((self.method, self.space), _SMALLER.get(self.method, BLOCK))
+        stop = self.first_seed + self.runs
         return [replace(self, first_seed=first, runs=min(size, stop - first))
                 for first in range(self.first_seed, stop, size)]
 

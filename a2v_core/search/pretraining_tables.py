@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from a2v_core import point_clouds
 from a2v_core.artifacts import ArtifactStore
 from a2v_core.plotting import COLOURS, plot_intervals
 from a2v_core.results import Page
@@ -174,7 +175,5 @@ def _at_hand(seen: Features, space: SearchSpace, store: ArtifactStore) -> bool:
 def _cloud(points: np.ndarray) -> tuple[float, float, float, float]:
     """Different points, largest distance to the centre, distance of the centre to the origin, D of points [M, D]."""
     centre = points.mean(0, dtype=np.float64)
-    # A row of bytes sorts faster than a row of numbers; -0 and 0 are one number.
-    rows = np.ascontiguousarray(points + np.float32(0)).view(f"V{points.shape[1] * points.itemsize}")
-    radius = np.linalg.norm(points - centre.astype(np.float32), axis=1).max()
-    return len(np.unique(rows)), float(radius), float(np.linalg.norm(centre)), points.shape[1]
+    return (point_clouds.n_different(points), point_clouds.radius(points), float(np.linalg.norm(centre)),
+            points.shape[1])

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from a2v_core import point_clouds
 from a2v_core.artifacts import ArtifactStore
 from a2v_core.results import Page
 from a2v_core.search.estimates import by_pretraining, difference, estimate, group_estimate, held, percent, show
@@ -166,10 +167,9 @@ def embeddings(seen: Sequence[Features], space: SearchSpace, data_dir: str = "")
     """One row an embedding of the space: how many different points it has, and the largest distance to their mean."""
     rows, store = {}, ArtifactStore(data_dir)
     for features in seen:
-        points = features.build(space, store).astype(np.float64)
-        distance = np.linalg.norm(points - points.mean(0), axis=1).max()
+        points = features.build(space, store)
         rows[f"{features.recipe}, pre-training {features.seed}"] = {
-            "different points": len(np.unique(points, axis=0)), "radius": float(distance)}
+            "different points": point_clouds.n_different(points), "radius": point_clouds.radius(points)}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
