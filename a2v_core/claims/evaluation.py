@@ -59,6 +59,11 @@ def evaluate(register: Register, results: str | Path | Values, profile: str = "f
     return [judge(claim) for claim in register.claims]
 
 
+def unit_of(claim: Claim) -> str:
+    """Unit of the numbers of an outcome: the claim's, but a difference of percentages is in points."""
+    return "points" if isinstance(claim.rule, Order) and claim.unit == "%" else claim.unit
+
+
 def waiting(needs: str, profile: str) -> str:
     """The sentence on a claim without a result."""
     return f"No result at profile {profile} yet. Needs {needs}."

@@ -12,12 +12,21 @@ from collections import Counter
 from pathlib import Path
 
 from a2v_core.artifacts import write_atomically
-from a2v_core.claims.evaluation import Outcome, waiting
+from a2v_core.claims.evaluation import Outcome, unit_of, waiting
 from a2v_core.claims.filled import fill, verdict_counts
 from a2v_core.claims.includes import GENERATED, provenance_table, recipe_table, search_recipe_table
 from a2v_core.claims.picture import search_picture, verdict_picture
 from a2v_core.claims.register import Register, Section
-from a2v_core.claims.rules import CANNOT_BE_RUN, NOT_REPRODUCED, NOT_YET_RUN, PARTLY, REPRODUCED, VERDICTS, Order, show
+from a2v_core.claims.rules import (
+    CANNOT_BE_RUN,
+    NOT_REPRODUCED,
+    NOT_YET_RUN,
+    PARTLY,
+    REPRODUCED,
+    VERDICTS,
+    show,
+    with_unit,
+)
 from a2v_core.claims.values import CLAIMS_FILE, load_values
 from a2v_core.errors import StudyError
 
@@ -127,10 +136,10 @@ def _claims_page(register: Register, outcomes: list[Outcome], book: Path, profil
             outcome = by_id[claim.id]
             # What every claim of the section waits for stands once, above its table.
             because = outcome.because.removeprefix(waiting(section.needs, profile)).strip()
-            unit = "points" if isinstance(claim.rule, Order) and claim.unit == "%" else claim.unit
+            unit = unit_of(claim)
             lines.append("| " + " | ".join((
                 _cell(f"{outcome.statement} *{outcome.where}*, `{outcome.id}`{_folded(because)}"),
-                _with_unit(outcome.paper, unit), _ours(outcome, unit), verdict_words(outcome.verdict),
+                with_unit(outcome.paper, unit), _ours(outcome, unit), verdict_words(outcome.verdict),
             )) + " |")
         lines.append("")
     return "\n".join(lines)
@@ -210,11 +219,7 @@ def _ours(outcome: Outcome, unit: str) -> str:
     if outcome.ours is None:
         return "—"
     interval = "" if outcome.low is None else f"<br>[{show(outcome.low)}, {show(outcome.high)}]"
-    return _with_unit(outcome.ours, unit) + interval
-
-
-def _with_unit(number: float | str | None, unit: str) -> str:
-    return show(number) if number is None or not unit else f"{show(number)} {unit}"
+    return with_unit(outcome.ours, unit) + interval
 
 
 def _cell(text: str) -> str:

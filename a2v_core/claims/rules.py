@@ -268,6 +268,11 @@ def show(number: float | str | None) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def with_unit(number: float | str | None, unit: str) -> str:
+    """:func:`show` with a unit, where there is a number to have it."""
+    return show(number) if number is None or not unit else f"{show(number)} {unit}"
+
+
 def show_interval(low: float, high: float) -> str:
     return f"[{show(low)}, {show(high)}]"
 

@@ -10,6 +10,7 @@ from a2v_core import paths
 from a2v_core.darts.counting import Count, build_and_count
 from a2v_core.darts.genotype_files import read_genotype_file
 from a2v_core.darts.published_cells import get_published, imagenet_network
+from a2v_core.search.methods import METHODS, get_method
 from a2v_core.spaces.darts import genotype_edges
 from a2v_core.spaces.darts_cost import CONVENTIONS, IMAGENET, network_cost
 from a2v_core.spaces.darts_genotypes import NetworkGenotype
@@ -59,12 +60,17 @@ def genotype_cost(cells: NetworkGenotype) -> Formula:
 
 
 def found_genotypes(data_dir: str | Path | None = None) -> dict[str, NetworkGenotype]:
-    """Cells that our own searches exported to ``genotypes/`` of the data folder, by the name of their file; none where
-    the folder is missing.
+    """Cells that our own searches exported to ``genotypes/`` of the data folder, by method and objective, or by the
+    name of the file where that is no method's; none where the folder is missing.
 
     Raises:
         DataError: a file cannot be read or has no genotype.
         SpaceError: a genotype is malformed.
     """
     folder = paths.data_dir(data_dir) / "genotypes"
-    return {path.stem: read_genotype_file(path) for path in sorted(folder.glob("*.json"))}
+    return {_title(path.stem): read_genotype_file(path) for path in sorted(folder.glob("*.json"))}
+
+
+def _title(stem: str) -> str:
+    method, _, how = stem.partition("-")
+    return f"{get_method(method).label}, ours by {how}" if how and method in METHODS else stem

@@ -86,6 +86,8 @@ def test_found_genotypes(tmp_path):
     folder.mkdir()
     (folder / "ours.json").write_text(json.dumps({"genotype": str(ARCH2VEC_BO)}))
     assert found_genotypes(tmp_path) == {"ours": NetworkGenotype(ARCH2VEC_BO, ARCH2VEC_BO)}
+    (folder / "arch2vec_rl-surrogate.json").write_text(str(ARCH2VEC_BO))
+    assert list(found_genotypes(tmp_path)) == ["arch2vec-RL, ours by surrogate", "ours"]
     cost = genotype_cost(found_genotypes(tmp_path)["ours"])
     assert cost.parameters == built_cost("arch2vec_bo").parameters
     table = table5_tables.found_table({"ours": cost})
