@@ -134,7 +134,8 @@ def ceilings(records: list[dict], sizes: dict[str, int]) -> pd.DataFrame:
         drawn, arm = record["generation"]["encoded"], record["arm"]
         if not arm["changes"] and arm["label"].endswith(("-released", "arch2vec-paper", "arch2vec-corrected")):
             ceiling = expected_uniqueness(drawn["n_valid"], sizes[arm["space"]]) if drawn["n_valid"] else np.nan
-            rows.append({"space": SPACE_NAMES[arm["space"]], "arm": arm["label"], "valid draws": drawn["n_valid"],
+            name = f"{METHOD_NAMES[arm['method']]}, {arm['recipe']}"
+            rows.append({"space": SPACE_NAMES[arm["space"]], "arm": name, "valid draws": drawn["n_valid"],
                          "different": drawn["n_distinct"], "uniqueness": 100 * drawn["uniqueness"],
                          "ceiling": 100 * ceiling})
     columns = ["valid draws", "different", "uniqueness", "ceiling"]

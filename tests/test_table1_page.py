@@ -171,8 +171,8 @@ def test_values_go_to_the_page_under_the_ids_of_the_register(records, paper):
 
 def test_ceilings_of_uniqueness_are_those_of_uniform_draws(records):
     table = tables.ceilings(records, {"nasbench101": 423_624, "nasbench201": 15_625, "darts": 10**9})
-    assert table.loc[("DARTS", "gae-released"), "ceiling"] > 99.99
-    assert table.loc[("NAS-Bench-201", "arch2vec-released"), "ceiling"] == pytest.approx(
+    assert table.loc[("DARTS", "GAE, released"), "ceiling"] > 99.99
+    assert table.loc[("NAS-Bench-201", "arch2vec, released"), "ceiling"] == pytest.approx(
         np.mean([100 * 15_625 * (1 - (1 - 1 / 15_625) ** v) / v for v in (400, 410)]))
     assert isinstance(table, pd.DataFrame)
 

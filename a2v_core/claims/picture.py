@@ -45,8 +45,9 @@ def search_picture(register: Register, values: Values) -> bytes:
 
     use_style()
     papers = {claim.id: claim.paper for claim in register.claims}
-    figure = Figure(figsize=(7.6, 6.0), layout="constrained")
-    for ax, (title, stem) in zip(figure.subplots(2, 2, sharey=True).flat, _PANELS.items(), strict=True):
+    # One panel below the other, so narrow that letters stay legible on a telephone.
+    figure = Figure(figsize=(4.6, 9.6), layout="constrained")
+    for ax, (title, stem) in zip(figure.subplots(len(_PANELS)), _PANELS.items(), strict=True):
         for row, (_, here, there, recipe, colour, marker) in enumerate(_SEARCHES):
             id = f"{stem}/{there}" if stem else here
             if (found := values.find(id, Arm(recipe, "exact"))) is not None and found.interval is not None:
@@ -60,7 +61,7 @@ def search_picture(register: Register, values: Values) -> bytes:
     marks = {"plain encoding": ("orange", "s"), "arch2vec": ("blue", "o"), "one stage learns nothing": ("green", "D"),
              "paper": ("black", "x")}
     handles = [Line2D([], [], linestyle="", color=COLOURS[colour], marker=marker) for colour, marker in marks.values()]
-    figure.legend(handles, list(marks), loc="outside upper center", ncols=len(marks))
+    figure.legend(handles, list(marks), loc="outside upper center", ncols=2)
     return _svg(figure)
 
 

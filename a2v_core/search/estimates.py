@@ -121,5 +121,6 @@ def show(found: Estimate, digits: int = 2) -> str:
 
 
 def signed(gap: Estimate) -> str:
-    """A difference as ``+value [low, high]``, all with their signs."""
-    return f"{gap.value:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}]"
+    """A difference as ``+value [low, high]``, all with their signs; what rounds to zero has none."""
+    value, low, high = (f"{number:+z.2f}".replace("+0.00", "0.00") for number in (gap.value, gap.low, gap.high))
+    return f"{value} [{low}, {high}]"

@@ -43,6 +43,11 @@ def vectors_of(group: Group) -> str:
     return f"{SETTINGS[name]} {value}" if value else VECTORS[name]
 
 
+def name_of(group: Group) -> str:
+    """The method of a group and what it sees."""
+    return f"{get_method(group.method).label}, {vectors_of(group)}"
+
+
 def gap(group: Group, groups: Sequence[Group], runs: Mapping[str, Outcomes], queries: float = np.inf
         ) -> Estimate | None:
     """Test accuracy on the pre-trained embedding minus that of a group of the same method, percentage points; None for

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 
 import numpy as np
 import pandas as pd
@@ -173,13 +174,15 @@ def embeddings(seen: Sequence[Features], space: SearchSpace, data_dir: str = "")
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def by_encoder(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale) -> pd.DataFrame:
-    """Mean test accuracy by pre-training, percent: how much of the result hangs on the one encoder that is used."""
+def by_encoder(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale,
+               name: Callable[[Group], str] = attrgetter("label")) -> pd.DataFrame:
+    """Mean test accuracy by pre-training, percent: how much of the result hangs on the one encoder that is used. Rows
+    have the labels of the groups, or other names."""
     rows = {}
     for group in groups:
         values = 100 * held(runs[group.name], "test", queries=queries_read(group, scale))
         parts = by_pretraining(group, values, runs[group.name].trajectories.seeds)
-        rows[group.label] = {f"pre-training {arm.seen.seed}": show(estimate(part)) if len(part) else ""
+        rows[name(group)] = {f"pre-training {arm.seen.seed}": show(estimate(part)) if len(part) else ""
                              for arm, part in zip(group.arms, parts, strict=True)}
     return pd.DataFrame.from_dict(rows, orient="index")
 

@@ -14,10 +14,11 @@ from a2v_core.search.estimates import (
     held,
     percent,
     samples,
+    signed,
 )
 from a2v_core.search.features import Features
 from a2v_core.search.plan import make_group
-from a2v_core.stats import paired_difference, t_interval, unpaired_difference
+from a2v_core.stats import Estimate, paired_difference, t_interval, unpaired_difference
 
 VALUES = np.random.default_rng(0).permutation(20.0 + np.arange(20))
 SEEDS = np.arange(20)
@@ -105,3 +106,10 @@ def test_other_samples_are_compared_by_welch():
 
 def test_one_sample_has_no_difference():
     assert difference(Samples(VALUES[:1]), Samples(VALUES)) is None
+
+
+@pytest.mark.parametrize(("numbers", "text"), [
+    ((0.5, 0.301, 0.7), "+0.50 [+0.30, +0.70]"), ((-0.0004, -0.08, 0.07), "0.00 [-0.08, +0.07]"),
+    ((0.004, -0.004, 10.0), "0.00 [0.00, +10.00]")])
+def test_differences_have_signs_but_for_zero(numbers, text):
+    assert signed(Estimate(*numbers, 3)) == text

@@ -296,6 +296,7 @@ def test_runs_by_pretraining():
     runs = of_all(groups)
     shown = tables.by_encoder(groups, runs, SCALE)
     values = 100 * held(runs[groups[0].name], "test", queries=4)
+    assert tables.by_encoder(groups, runs, SCALE, lambda each: each.method).index.tolist() == ["arch2vec_bo", "random"]
     assert shown.columns.tolist() == ["pre-training 0", "pre-training 1"]
     assert shown.loc[groups[0].label].tolist() == [show(estimate(values[:2])), show(estimate(values[2:]))]
     assert shown.loc[groups[1].label].iloc[0] == \
