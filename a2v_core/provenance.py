@@ -20,6 +20,8 @@ from a2v_core.parallel import available_processors
 DISTRIBUTIONS = ("a2v_core", "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "torch", "dgl", "networkx",
                  "matplotlib", "joblib", "papermill", "onnxruntime")
 
+#: What runs of the study and of the benchmarks write into a checkout.
+WRITTEN = ("book/results", "book/performance.json", "book/performance.md")
 _PACKAGE = "a2v_core"
 _SOURCES = Path(__file__).resolve().parent.parent
 _MODULE_NAME = re.compile(rf"({_PACKAGE}(?:\.\w+)+)(?::\w+)?")
@@ -28,13 +30,13 @@ _MODULE_NAME = re.compile(rf"({_PACKAGE}(?:\.\w+)+)(?::\w+)?")
 def git_state(root: Path) -> dict[str, Any]:
     """``{"commit", "dirty"}`` of the checkout at `root`; both None outside git or before the first commit.
 
-    Results under ``book/results`` do not count as changes: the study itself writes them, page after page.
+    Results do not count as changes (:data:`WRITTEN`): the study itself writes them, page after page.
     """
     try:
         if Path(_git(root, "rev-parse", "--show-toplevel")) != root.resolve():
             return {"commit": None, "dirty": None}
         commit = _git(root, "rev-parse", "HEAD")
-        changes = _git(root, "status", "--porcelain", "--", ".", ":(exclude)book/results")
+        changes = _git(root, "status", "--porcelain", "--", ".", *(f":(exclude){path}" for path in WRITTEN))
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": None}
     return {"commit": commit, "dirty": bool(changes)}

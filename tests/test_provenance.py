@@ -25,6 +25,7 @@ def test_the_state_of_a_checkout(tmp_path):
     results = tmp_path / "book" / "results"
     results.mkdir(parents=True)
     (results / "x.json").write_text("{}")
+    (tmp_path / "book" / "performance.json").write_text("[]")
     assert provenance.git_state(tmp_path) == {"commit": commit, "dirty": False}
     (tmp_path / "a.txt").write_text("b")
     assert provenance.git_state(tmp_path) == {"commit": commit, "dirty": True}
