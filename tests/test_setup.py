@@ -40,9 +40,7 @@ def test_the_conda_environment_has_the_same_packages_in_the_same_ranges():
               for name, requirement in requirements().items()}
     assert set(conda) - CONDA_ONLY == set(wanted)
     for name, specifier in wanted.items():
-        # DGL of the dglteam channel is built for one CUDA version each, so its version is left to conda.
-        if name != "dgl":
-            assert set(conda[name].split(",")) == set(str(specifier).split(",")), name
+        assert set(conda[name].split(",")) == set(str(specifier).split(",")), name
 
 
 def locked():
