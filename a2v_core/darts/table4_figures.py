@@ -100,7 +100,7 @@ def figure10(cells: Mapping[str, Genotype]) -> Figure:
     import matplotlib.pyplot as plt
 
     rows = -(-len(cells) // 2)
-    figure, axes = plt.subplots(rows, 2, figsize=(10.5, 3.9 * rows), squeeze=False)
+    figure, axes = plt.subplots(rows, 2, figsize=(7.6, 3.4 * rows), squeeze=False)
     for ax in axes.flat[len(cells):]:
         ax.set_axis_off()
     for ax, (title, genotype) in zip(axes.flat, cells.items(), strict=False):
