@@ -21,7 +21,8 @@ def radius(points: np.ndarray) -> float:
 
 
 def n_different(points: np.ndarray, within: float = SAME_WITHIN) -> int:
-    """Different points among vectors [M, D]: chains of vectors that are closer than `within` radii count as one.
+    """Different points among vectors [M, D]: chains of vectors that are closer than `within` radii count as one; whole
+    numbers are told apart exactly.
 
     Raises:
         DataError: a coordinate is not finite.
@@ -32,6 +33,8 @@ def n_different(points: np.ndarray, within: float = SAME_WITHIN) -> int:
     # The same bits are the same point; -0 and 0 are one number, and a row of bytes sorts faster than one of numbers.
     bits = np.ascontiguousarray(points + np.zeros((), points.dtype)).view(f"V{points.shape[1] * points.itemsize}")
     points = points[np.unique(bits[:, 0], return_index=True)[1]]
+    if (points == np.round(points)).all():  # Encodings without rounding, in more dimensions than a tree can search.
+        return len(points)
     size = radius(points)
     if size == 0:
         return min(len(points), 1)

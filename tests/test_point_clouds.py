@@ -6,7 +6,7 @@ from a2v_core.point_clouds import n_different, radius
 
 
 def test_by_hand():
-    square = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+    square = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32) + np.float32(0.25)
     assert n_different(np.repeat(square, 3, axis=0)) == 4
     assert radius(square) == pytest.approx(np.sqrt(0.5))
     # 0.3 radii are 0.21: no two corners are that close; 1.5 are 1.06: all are joined along the sides.
