@@ -37,12 +37,12 @@ def run_tasks(function: Callable[..., Any], tasks: Sequence[dict[str, Any]], *, 
         SettingsError: the scheduler cannot be reached, or Dask is not installed.
         StudyError: Dask gave a task up, because workers died that tried it.
     """
-    workers = n_jobs or min(available_processors(), max(len(tasks), 1))
-    if not scheduler and workers == 1:
-        with one_thread():
-            return [function(**task) for task in tqdm(tasks, desc=description, disable=len(tasks) < 2)]
     if scheduler:
         return _on_cluster(scheduler, function, tasks, description)
+    workers = n_jobs or min(available_processors(), max(len(tasks), 1))
+    if workers == 1:
+        with one_thread():
+            return [function(**task) for task in tqdm(tasks, desc=description, disable=len(tasks) < 2)]
     with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1), warnings.catch_warnings():
         # A worker whose memory has grown is replaced by a new one; its task was done before.
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given to the executor")
@@ -69,7 +69,7 @@ def _on_cluster(scheduler: str, function: Callable[..., Any], tasks: Sequence[di
                 ) -> list[Any]:
     """The results from the workers of a cluster, by Dask's own client: joblib's backend for Dask can wait for ever once
     Dask has given a task up."""
-    with _connected(scheduler) as client, tqdm(total=len(tasks), desc=description) as bar:
+    with _client(scheduler) as client, tqdm(total=len(tasks), desc=description) as bar:
         from distributed import KilledWorker, as_completed
 
         # Never looked up by what they are: each call has a key of its own.
@@ -90,17 +90,14 @@ def _on_cluster(scheduler: str, function: Callable[..., Any], tasks: Sequence[di
         return results
 
 
-@contextmanager
-def _connected(scheduler: str) -> Iterator[Any]:
+def _client(scheduler: str) -> Any:
     """A client of the scheduler."""
     try:
         from distributed import Client
     except ImportError as error:
         raise SettingsError(f"scheduler={scheduler!r} needs Dask: pip install 'a2v_core[cluster]'") from error
     try:
-        client = Client(scheduler, timeout="10s")
+        return Client(scheduler, timeout="10s")
     except (OSError, ValueError) as error:
         raise SettingsError(f"no Dask scheduler answers at {scheduler!r} ({error}): start one, or leave scheduler "
                             "empty to compute here") from error
-    with client:
-        yield client

@@ -30,19 +30,23 @@ def n_different(points: np.ndarray, within: float = SAME_WITHIN) -> int:
     if not np.isfinite(points).all():
         raise DataError(f"the vector of row {np.argwhere(~np.isfinite(points))[0, 0]} is not finite: "
                         "see whether its model was trained to the end")
-    # The same bits are the same point; -0 and 0 are one number, and a row of bytes sorts faster than one of numbers.
-    bits = np.ascontiguousarray(points + np.zeros((), points.dtype)).view(f"V{points.shape[1] * points.itemsize}")
-    points = points[np.unique(bits[:, 0], return_index=True)[1]]
+    # The same bits are the same point; -0 and 0 are one number.
+    points = points[_first_rows(points + np.zeros((), points.dtype))]
     if (points == np.round(points)).all():  # Encodings without rounding, in more dimensions than a tree can search.
         return len(points)
     size = radius(points)
     if size == 0:
-        return min(len(points), 1)
+        return 1
     # In units of the largest distance of two that are one. Vectors in one box of that diagonal surely are: a cloud
     # whose vectors nearly all coincide has few boxes, where it has too many pairs.
     scaled = (points.astype(np.float64) - points.mean(0, dtype=np.float64)) / (within * size)
-    boxes = np.floor(scaled * np.sqrt(points.shape[1])).astype(np.int32).view(f"V{4 * points.shape[1]}")[:, 0]
-    first = np.unique(boxes, return_index=True)[1]
+    first = _first_rows(np.floor(scaled * np.sqrt(points.shape[1])).astype(np.int32))
     pairs = cKDTree(scaled[first]).query_pairs(1.0, output_type="ndarray")
     graph = coo_array((np.ones(len(pairs), bool), tuple(pairs.T)), shape=(len(first), len(first)))
     return int(connected_components(graph, directed=False)[0])
+
+
+def _first_rows(rows: np.ndarray) -> np.ndarray:
+    """Where each different row stands first; rows of bytes sort faster than rows of numbers."""
+    packed = np.ascontiguousarray(rows).view(f"V{rows.shape[1] * rows.itemsize}")[:, 0]
+    return np.unique(packed, return_index=True)[1]

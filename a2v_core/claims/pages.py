@@ -24,7 +24,7 @@ from a2v_core.claims.rules import (
     PARTLY,
     REPRODUCED,
     VERDICTS,
-    show,
+    show_interval,
     with_unit,
 )
 from a2v_core.claims.values import CLAIMS_FILE, load_values
@@ -138,14 +138,14 @@ def _claims_page(register: Register, outcomes: list[Outcome], book: Path, profil
             because = outcome.because.removeprefix(waiting(section.needs, profile)).strip()
             unit = unit_of(claim)
             lines.append("| " + " | ".join((
-                _cell(f"{outcome.statement} *{outcome.where}*, `{outcome.id}`{_folded(because)}"),
-                with_unit(outcome.paper, unit), _ours(outcome, unit), verdict_words(outcome.verdict),
+                _cell(f"{outcome.statement} *{outcome.where}*, `{outcome.id}`{folded(because)}"),
+                with_unit(outcome.paper, unit), ours(outcome, unit), verdict_words(outcome.verdict),
             )) + " |")
         lines.append("")
     return "\n".join(lines)
 
 
-def _folded(because: str) -> str:
+def folded(because: str) -> str:
     """What decided a verdict, behind a word that opens it: unfolded, the page would be thirty screens longer."""
     return f" <details><summary>why</summary>{because}</details>" if because else ""
 
@@ -215,10 +215,11 @@ def _readme(register: Register, outcomes: list[Outcome], readme: Path, profile: 
     return "\n".join((f"{before}{begin}", _PROFILE[profile], "", *rows, f"{end}{after}"))
 
 
-def _ours(outcome: Outcome, unit: str) -> str:
+def ours(outcome: Outcome, unit: str) -> str:
+    """Our number with its unit and, on a line of its own, its interval."""
     if outcome.ours is None:
         return "—"
-    interval = "" if outcome.low is None else f"<br>[{show(outcome.low)}, {show(outcome.high)}]"
+    interval = "" if outcome.low is None else f"<br>{show_interval(outcome.low, outcome.high)}"
     return with_unit(outcome.ours, unit) + interval
 
 

@@ -8,21 +8,21 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from a2v_core.claims.evaluation import Outcome, evaluate, unit_of
-from a2v_core.claims.pages import verdict_words
+from a2v_core.claims.pages import folded, ours, verdict_words
 from a2v_core.claims.register import Register
-from a2v_core.claims.rules import CANNOT_BE_RUN, NOT_YET_RUN, VERDICTS, show_interval, with_unit
+from a2v_core.claims.rules import CANNOT_BE_RUN, NOT_YET_RUN, VERDICTS, with_unit
 from a2v_core.claims.values import Values, page_values
 
 if TYPE_CHECKING:
     from IPython.display import HTML
 
-#: Longer tables than this are folded: their counts say enough for a first reading.
+#: Tables of so many rows are folded: their counts say enough for a first reading.
 FOLDED_FROM = 16
 
 
 def verdict_table(content: dict[str, Any], register: Register, profile: str, subjects: Sequence[str]) -> HTML:
     """Counts and a table: verdict, claim with its reason, the paper's number and ours with its interval. Claims without
-    a result stand in the counts alone, with what they need.
+    a result stand in the counts alone.
 
     Args:
         content: of the page, as :meth:`a2v_core.results.Page.as_dict` has it.
@@ -53,9 +53,6 @@ def _table(outcomes: Sequence[Outcome], units: dict[str, str]) -> str:
 
 
 def _row(outcome: Outcome, unit: str) -> str:
-    interval = "" if outcome.low is None else f"<br>{show_interval(outcome.low, outcome.high)}"
-    why = f"<details><summary>why</summary>{escape(outcome.because)}</details>" if outcome.because else ""
-    cells = (verdict_words(outcome.verdict), f"{escape(outcome.statement)} {why}",
-             escape(with_unit(outcome.paper, unit)), escape(with_unit(outcome.ours, unit)) + interval)
+    cells = (verdict_words(outcome.verdict), escape(outcome.statement) + folded(escape(outcome.because)),
+             escape(with_unit(outcome.paper, unit)), ours(outcome, escape(unit)))
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-

@@ -10,7 +10,7 @@ from a2v_core import paths
 from a2v_core.darts.counting import Count, build_and_count
 from a2v_core.darts.genotype_files import read_genotype_file
 from a2v_core.darts.published_cells import get_published, imagenet_network
-from a2v_core.search.methods import METHODS, get_method
+from a2v_core.search.methods import METHODS
 from a2v_core.spaces.darts import genotype_edges
 from a2v_core.spaces.darts_cost import CONVENTIONS, IMAGENET, network_cost
 from a2v_core.spaces.darts_genotypes import NetworkGenotype
@@ -73,4 +73,4 @@ def found_genotypes(data_dir: str | Path | None = None) -> dict[str, NetworkGeno
 
 def _title(stem: str) -> str:
     method, _, how = stem.partition("-")
-    return f"{get_method(method).label}, ours by {how}" if how and method in METHODS else stem
+    return f"{METHODS[method].label}, ours by {how}" if how and method in METHODS else stem
