@@ -241,7 +241,10 @@ def study_publish(data_dir: DataDir = None) -> None:
 
     study.checkout()
     from a2v_core import table1_plan
+    from a2v_core.artifacts import write_atomically
     from a2v_core.errors import MissingDataError
+    from a2v_core.paths import published_dir, published_searches_dir
+    from a2v_core.published import DIGESTS, listed
     from a2v_core.search import baselines_plan, darts_plan, plan, pretraining_plan, recipes_plan
 
     where = str(data_dir or "")
@@ -253,6 +256,8 @@ def study_publish(data_dir: DataDir = None) -> None:
                 print(path)
         except MissingDataError as error:
             print(f"search runs are not published: {error}")
+    for folder in (published_dir(), published_searches_dir()):
+        write_atomically(folder / DIGESTS, listed(folder))
 
 
 @study_app.command("status")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from a2v_core.published import checked
+
 #: Environment variable that names the data folder.
 DATA_DIR_VARIABLE = "A2V_DATA_DIR"
 #: Environment variable that names a local folder with the upstream files (no download then).
@@ -36,12 +38,14 @@ def data_dir(override: str | Path | None = None) -> Path:
 
 
 def published_dir() -> Path | None:
-    """Folder of the trained models and run records that are kept under version control, where there is one."""
+    """Folder of the trained models and run records that are kept under version control, where there is one; its files
+    are those of its list of digests, or :class:`~a2v_core.errors.ArtifactError` is raised."""
     root = repository_root()
-    return root / "data" / "pretrained" if root else None
+    return checked(root / "data" / "pretrained") if root else None
 
 
 def published_searches_dir() -> Path | None:
-    """Folder of the tables of search runs that are kept under version control, where there is one."""
+    """Folder of the tables of search runs that are kept under version control, where there is one; checked like
+    :func:`published_dir`."""
     root = repository_root()
-    return root / "data" / "searches" if root else None
+    return checked(root / "data" / "searches") if root else None

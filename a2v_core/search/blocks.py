@@ -37,7 +37,7 @@ _KEY_DIGITS = 20
 # Packages that computing modules import, but whose results (cells, tables) are in the key by themselves.
 _COUNTED_OTHERWISE = ("a2v_core.spaces.", "a2v_core.benchmarks.")
 _NOT_COMPUTING = ("a2v_core", "a2v_core.artifacts", "a2v_core.errors", "a2v_core.parallel", "a2v_core.paths",
-                  "a2v_core.provenance", "a2v_core.search")
+                  "a2v_core.provenance", "a2v_core.published", "a2v_core.search")
 
 
 @dataclass(frozen=True)
