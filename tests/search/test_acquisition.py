@@ -84,3 +84,15 @@ def test_sigma_must_be_positive(bad):
     for function in (log_expected_improvement, log_improvement_without_parentheses):
         with pytest.raises(SettingsError, match="clamp"):
             function(np.zeros(2), np.array([1.0, bad]), 0.95)
+
+
+def test_it_is_what_botorch_computes():
+    """Ament et al. (2023); `pip install botorch` brings the test to life."""
+    analytic = pytest.importorskip("botorch.acquisition.analytic", reason="botorch is not installed")
+    torch = pytest.importorskip("torch")
+    generator = np.random.default_rng(0)
+    u = np.concatenate([generator.normal(scale=3, size=50_000), -(10 ** generator.uniform(-2, 4, 50_000))])
+    sigma = 10 ** generator.uniform(-6, 1, u.size)
+    ours = log_expected_improvement(0.95 + u * sigma, sigma, 0.95)
+    theirs = analytic._log_ei_helper(torch.from_numpy((0.95 + u * sigma - 0.95) / sigma)).numpy() + np.log(sigma)
+    assert ours == pytest.approx(theirs, rel=1e-13, abs=1e-13)
