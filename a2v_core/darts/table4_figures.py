@@ -68,18 +68,24 @@ def plot_queries(panels: Mapping[str, Sequence[Group]], runs: Mapping[str, Outco
     """Mean distance to the surrogate's best cell (percentage points) against queries, with 95 % bands."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(panels), figsize=(10, 4.4), squeeze=False, sharey=True)
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(7.4, 3.2 * rows + 1.8), squeeze=False, sharey=True)
+    axes = grid.flat[:len(panels)]
+    for ax in grid.flat[len(panels):]:
+        ax.set_axis_off()
     made = np.arange(1, queries + 1)
-    for ax, (title, groups) in zip(axes[0], panels.items(), strict=True):
+    for ax, (title, groups) in zip(axes, panels.items(), strict=True):
         for group in groups:
             mean, low, high = group_curve(group, runs[group.name], "queries", made, "regret_validation")
             name, line = _STYLES[group.method]
             ax.plot(made, 100 * mean, color=COLOURS[name], linestyle=line, label=label(group))
             ax.fill_between(made, 100 * low, 100 * high, color=COLOURS[name], alpha=0.15, linewidth=0)
         ax.set(xscale="log", xlabel="queries", title=title)
-    axes[0, 0].set_ylabel("to the surrogate's best, points")
-    handles = {label: handle for ax in axes[0] for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
+    for ax in grid[:, 0]:
+        ax.set_ylabel("to the surrogate's best, points")
+    handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
     return figure
 
 

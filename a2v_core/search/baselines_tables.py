@@ -1,12 +1,14 @@
-"""Numbers, tables and sentences of the page on stronger baselines."""
+"""Numbers, tables, sentences and a figure of the page on stronger baselines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from a2v_core.plotting import COLOURS, plot_intervals
 from a2v_core.results import Page
 from a2v_core.search.baselines_plan import NASBENCH101, SINCE
 from a2v_core.search.estimates import difference as difference_of
@@ -16,10 +18,17 @@ from a2v_core.search.plan import Group
 from a2v_core.search.trajectories import Outcomes
 from a2v_core.stats import Estimate
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 #: Parts of the page as they are shown.
 PART_NAMES = {**DATASET_NAMES, NASBENCH101: "NAS-Bench-101"}
 # What the tuned evolution is called in the identities of results.
 _TUNED = "re_tuned"
+# Searches that are compared with others, and what they are compared with.
+_COMPARED = (("random", "released"), *((agent, "released") for agent in AGENTS), (_TUNED, ""),
+             *((name, "released") for name in SINCE), ("arch2vec_bo", "corrected"))
+_EVOLUTION, _BETTER, _ITSELF = "regularized evolution", "the better arch2vec as released", "itself as released"
 
 
 def name_of(group: Group) -> str:
@@ -54,17 +63,6 @@ def table(groups: Sequence[Group], runs: Mapping[str, Outcomes], queries: float 
 def difference(first: Group, second: Group, runs: Mapping[str, Outcomes], queries: float = np.inf) -> Estimate | None:
     """:func:`a2v_core.search.estimates.difference` of test accuracy, percentage points."""
     return difference_of(*(percent(group, runs, "test", queries) for group in (first, second)))
-
-
-def difference_table(groups: Sequence[Group], against: Sequence[Group], runs: Mapping[str, Outcomes],
-                     queries: float = np.inf) -> pd.DataFrame:
-    """:func:`difference` of each group (rows) to each of `against` (columns) with its interval; empty for itself."""
-    rows = {}
-    for group in groups:
-        gaps = {other.label: difference(group, other, runs, queries) if group is not other else None
-                for other in against}
-        rows[group.label] = {label: show(gap) if gap else "" for label, gap in gaps.items()}
-    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def charged(outcomes: Outcomes, seconds: float, queries: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
@@ -115,31 +113,60 @@ def find(groups: Sequence[Group], name: str, recipe: str = "released") -> Group 
     return next((g for g in groups if name_of(g) == name and (name == _TUNED or g.recipe == recipe)), None)
 
 
-def findings(parts: Mapping[str, Sequence[Group]], runs: Mapping[str, Outcomes], queries: Mapping[str, float]
-             ) -> list[str]:
-    """Sentences: the highest mean of each part, then each baseline against regularized evolution and against the better
-    arch2vec on all parts, and arch2vec-BO with a usual expected improvement against itself."""
+def highest(parts: Mapping[str, Sequence[Group]], runs: Mapping[str, Outcomes], queries: Mapping[str, float]) -> str:
+    """A sentence: the search with the highest mean of each part; empty without any part."""
     first = [f"{PART_NAMES[part]}, {best.label} ({_shown(best, runs, 'test', queries.get(part, np.inf))} %)"
              for part, groups in parts.items() if (best := _best(groups, runs, queries.get(part, np.inf)))]
-    sentences = [f"**The highest mean test accuracy**: {'; '.join(first)}."] if first else []
-    names = (*((name, "released") for name in (_TUNED, *SINCE)), ("arch2vec_bo", "corrected"))
-    for name, recipe in names:
-        against: dict[str, list[str]] = {}
-        label = ""
-        for part, groups in parts.items():
+    return f"**The highest mean test accuracy**: {'; '.join(first)}." if first else ""
+
+
+def comparisons(parts: Mapping[str, Sequence[Group]], runs: Mapping[str, Outcomes], queries: Mapping[str, float]
+                ) -> dict[str, dict[str, dict[str, Estimate]]]:
+    """What a search is measured against → name of a part → label of the search → :func:`difference` to it: to
+    regularized evolution, to the better arch2vec as released, and of arch2vec-BO with a usual expected improvement to
+    itself as released."""
+    found: dict[str, dict[str, dict[str, Estimate]]] = {}
+    for part, groups in parts.items():
+        bound = queries.get(part, np.inf)
+        agents = [group for group in groups if group.method in AGENTS and group.recipe == "released"]
+        for name, recipe in _COMPARED:
             if not (group := find(groups, name, recipe)):
                 continue
-            label, bound = group.label, queries.get(part, np.inf)
-            agents = [g for g in groups if g.method in AGENTS and g.recipe == "released"]
-            others = {"regularized evolution": find(groups, "re"),
-                      "the better arch2vec as released": _best(agents, runs, bound),
-                      "itself as released": find(groups, name) if recipe == "corrected" else None}
+            others = {_EVOLUTION: find(groups, "re"), _BETTER: None if group in agents else _best(agents, runs, bound),
+                      _ITSELF: find(groups, name) if recipe == "corrected" else None}
             for words, other in others.items():
-                if other:
-                    gap = _told(difference(group, other, runs, bound))
-                    against.setdefault(words, []).append(f"{PART_NAMES[part]} {gap}")
-        sentences += [f"**{label}** against {words}, points: {'; '.join(gaps)}." for words, gaps in against.items()]
-    return sentences
+                if other and (gap := difference(group, other, runs, bound)):
+                    found.setdefault(words, {}).setdefault(PART_NAMES[part], {})[group.label] = gap
+    return found
+
+
+def comparison_table(gaps: Mapping[str, Mapping[str, Estimate]]) -> pd.DataFrame:
+    """One row a search, one column a part: the difference, its interval, and whether this leaves 0 out."""
+    labels = list(dict.fromkeys(label for each in gaps.values() for label in each))
+    return pd.DataFrame({part: {label: told(each[label]) if label in each else "" for label in labels}
+                         for part, each in gaps.items()}, index=labels)
+
+
+def plot_comparisons(found: Mapping[str, Mapping[str, Mapping[str, Estimate]]]) -> Figure | None:
+    """:func:`comparisons` with regularized evolution and with the better arch2vec, a panel a part; None without any."""
+    import matplotlib.pyplot as plt
+
+    shown = {words: found[words] for words in (_EVOLUTION, _BETTER) if words in found}
+    titles = list(dict.fromkeys(part for gaps in shown.values() for part in gaps))
+    if not titles:
+        return None
+    labels = list(dict.fromkeys(label for gaps in shown.values() for each in gaps.values() for label in each))
+    figure, axes = plt.subplots(len(titles), 1, figsize=(7.4, (1.0 + 0.42 * len(labels)) * len(titles) + 0.4),
+                                squeeze=False, sharey=True)
+    handles = {}
+    for ax, title in zip(axes[:, 0], titles, strict=True):
+        plot_intervals({f"minus {words}": dict(gaps.get(title, {})) for words, gaps in shown.items()}, title=title,
+                       names=labels, ax=ax, xlabel="difference of mean test accuracy, points")
+        ax.axvline(0, color=COLOURS["black"], linewidth=0.8)
+        handles |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        ax.get_legend().remove()
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=1)
+    return figure
 
 
 def _test(group: Group, runs: Mapping[str, Outcomes], queries: float) -> np.ndarray:
@@ -163,9 +190,7 @@ def _best(groups: Sequence[Group], runs: Mapping[str, Outcomes], queries: float)
     return max(groups, key=lambda group: _test(group, runs, queries).mean(), default=None)
 
 
-def _told(gap: Estimate | None) -> str:
-    """A difference and whether it is told from zero: whether its 95 % interval leaves 0 out."""
-    if gap is None:
-        return "too few runs"
+def told(gap: Estimate) -> str:
+    """A difference and whether it is told from zero."""
     word = "above" if gap.low > 0 else "below" if gap.high < 0 else "not told apart"
     return f"{signed(gap)}, {word}"

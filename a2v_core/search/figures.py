@@ -31,6 +31,8 @@ _STYLES = {
 # What the colour of a method is mixed with where it runs by another recipe than `released`.
 _MIXED_WITH = {"paper": "white", "corrected": "black"}
 _POINTS = 200
+# Inches: as wide as the text, so that letters keep their size; more columns would be illegible on a telephone.
+_WIDTH, _COLUMNS = 7.4, 2
 
 
 def style(group: Group) -> dict[str, str]:
@@ -72,13 +74,18 @@ def plot_against_seconds(ax: Axes, groups: Sequence[Group], runs: Mapping[str, O
 
 
 def plot_against_queries(ax: Axes, groups: Sequence[Group], runs: Mapping[str, Outcomes], queries: int) -> None:
-    """Mean test regret against queries, with 95 % bands."""
+    """Mean test regret against queries, with 95 % bands; what a band has far below all means is cut off, since its
+    lower end may be zero or less."""
     made = np.arange(1, queries + 1)
+    lowest = np.inf
     for group in groups:
         mean, low, high = group_curve(group, runs[group.name], "queries", made)
+        lowest = min(lowest, np.nanmin(mean, initial=np.inf, where=mean > 0))
         ax.plot(made, mean, label=group.label, **style(group))
         ax.fill_between(made, low, high, color=style(group)["color"], alpha=0.15, linewidth=0)
     ax.set(xscale="log", yscale="log", xlabel="queries", ylabel="mean test regret")
+    if np.isfinite(lowest):
+        ax.set_ylim(bottom=lowest / 2)
 
 
 def plot_distribution(ax: Axes, groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale) -> None:
@@ -94,10 +101,10 @@ def figure6(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale,
     """Both panels of Figure 6."""
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.6))
+    figure, (left, right) = plt.subplots(1, _COLUMNS, figsize=(_WIDTH, 5.4))
     plot_against_seconds(left, groups, runs, scale, authors)
     plot_distribution(right, groups, runs, scale)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=_COLUMNS)
     return figure
 
 
@@ -111,13 +118,18 @@ def plot_queries(panels: Mapping[str, Sequence[Group]], runs: Mapping[str, Outco
 
     if not panels:
         raise SettingsError("no panel to draw: give at least one name with its groups")
-    figure, axes = plt.subplots(1, len(panels), figsize=(10, 4.6), squeeze=False)
-    for ax, (title, groups) in zip(axes[0], panels.items(), strict=True):
+    columns = min(_COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(_WIDTH, 3.2 * rows + 1.8), squeeze=False)
+    axes = grid.flat[:len(panels)]
+    for ax in grid.flat[len(panels):]:
+        ax.set_axis_off()
+    for ax, (title, groups) in zip(axes, panels.items(), strict=True):
         shortest = min(int(runs[group.name].trajectories.counts.min()) for group in groups)
         plot_against_queries(ax, groups, runs, min(queries, shortest))
         ax.set_title(title)
-    handles = {label: handle for ax in axes[0] for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
+    handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=_COLUMNS)
     return figure
 
 
@@ -129,7 +141,7 @@ def plot_action_distances(measured: Mapping[str, pd.DataFrame]) -> Figure:
     """
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(10, 3.8))
+    figure, axes = plt.subplots(1, _COLUMNS, figsize=(_WIDTH, 4.0))
     colours = [COLOURS[name] for name in ("blue", "orange", "vermilion", "green", "purple", "sky")]
     for (label, table), colour in zip(measured.items(), colours, strict=False):
         for ax, column in zip(axes, ("distance", "mean_norm"), strict=True):
@@ -154,9 +166,10 @@ def plot_effects(found: Mapping[str, Mapping[str, Estimate]], xlabel: str) -> Fi
     """One panel a name: differences with intervals around zero."""
     import matplotlib.pyplot as plt
 
-    rows = max(len(each) for each in found.values())
-    figure, axes = plt.subplots(1, len(found), figsize=(10, 1.4 + 0.4 * rows), squeeze=False)
-    for ax, (title, each) in zip(axes[0], found.items(), strict=True):
+    rows = [len(each) for each in found.values()]
+    figure, axes = plt.subplots(len(found), 1, figsize=(_WIDTH, sum(1.1 + 0.36 * n for n in rows)), squeeze=False,
+                                height_ratios=[2 + n for n in rows], sharex=True)
+    for ax, (title, each) in zip(axes[:, 0], found.items(), strict=True):
         plot_intervals({"effect": dict(each)}, xlabel=xlabel, title=title, ax=ax)
         ax.get_legend().remove()
         ax.axvline(0, color=COLOURS["black"], linewidth=0.8)

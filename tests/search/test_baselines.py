@@ -130,9 +130,6 @@ def test_differences_are_between_all_runs(made):
     of_agent = baselines_tables.difference(agent, re, runs)
     assert of_agent.value == pytest.approx(held[agent.name].mean() - held[re.name].mean())
     assert of_agent.n == 2
-    table = baselines_tables.difference_table(groups, [re], runs)
-    assert table.loc[re.label, re.label] == ""
-    assert table.loc[gaussian.label, re.label].startswith(f"{gap.value:.2f} [")
 
 
 def test_every_row_is_recorded_and_shown_once(made):
@@ -149,15 +146,43 @@ def test_every_row_is_recorded_and_shown_once(made):
     assert len(baselines_tables.charged_table(groups, runs, seconds)) == len(seconds)
 
 
-def test_sentences_say_what_the_intervals_say(made):
+def test_comparisons_say_what_the_intervals_say(made):
     groups, runs = made
-    sentences = baselines_tables.findings({"cifar10": groups}, runs, {})
-    assert sentences[0].startswith("**The highest mean test accuracy**: CIFAR-10, ")
-    gap = baselines_tables.difference(*(baselines_tables.find(groups, n) for n in ("wl_gp", "re")), runs)
+    best = max(groups, key=lambda g: baselines_tables.held(runs[g.name], "test").mean())
+    assert baselines_tables.highest({"cifar10": groups}, runs, {}).startswith(
+        f"**The highest mean test accuracy**: CIFAR-10, {best.label} (")
+    found = baselines_tables.comparisons({"cifar10": groups}, runs, {})
+    gaussian, re = (baselines_tables.find(groups, name) for name in ("wl_gp", "re"))
+    gap = baselines_tables.difference(gaussian, re, runs)
+    assert found["regularized evolution"]["CIFAR-10"][gaussian.label] == gap
+    agents = [baselines_tables.find(groups, name) for name in baselines_tables.AGENTS]
+    better = max((g for g in agents if g), key=lambda g: baselines_tables.held(runs[g.name], "test").mean())
+    against = found["the better arch2vec as released"]["CIFAR-10"]
+    assert against[gaussian.label] == baselines_tables.difference(gaussian, better, runs)
+    assert not {g.label for g in agents if g} & set(against)
+    table = baselines_tables.comparison_table(found["regularized evolution"])
     word = "above" if gap.low > 0 else "below" if gap.high < 0 else "not told apart"
-    (said,) = [s for s in sentences if s.startswith("**Gaussian process on subtrees** against regularized evolution")]
-    assert said.endswith(f"{gap.value:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}], {word}.")
-    assert baselines_tables.findings({}, {}, {}) == []
+    assert table.loc[gaussian.label, "CIFAR-10"] == f"{gap.value:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}], {word}"
+    assert re.label not in table.index
+
+
+def test_nothing_to_compare_is_no_figure():
+    assert baselines_tables.highest({}, {}, {}) == ""
+    assert baselines_tables.comparisons({}, {}, {}) == {}
+    assert baselines_tables.plot_comparisons({}) is None
+
+
+def test_comparisons_are_drawn_around_zero(made):
+    groups, runs = made
+    found = baselines_tables.comparisons({"cifar10": groups}, runs, {})
+    figure = baselines_tables.plot_comparisons(found)
+    ax, = figure.axes
+    assert ax.get_title() == "CIFAR-10"
+    first = found["regularized evolution"]["CIFAR-10"]
+    np.testing.assert_allclose(ax.containers[0].lines[0].get_xdata(), [gap.value for gap in first.values()])
+    assert any(list(line.get_xdata()) == [0, 0] for line in ax.lines)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "minus regularized evolution", "minus the better arch2vec as released"]
 
 
 def test_tuning_table_has_a_cell_for_each_setting():
