@@ -1,4 +1,4 @@
-"""Numbers, tables, figures and sentences of the page on pre-training."""
+"""Numbers, tables and figures of the page on pre-training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from a2v_core.plotting import COLOURS, plot_intervals
 from a2v_core.results import Page
 from a2v_core.search.baselines_plan import NASBENCH101
 from a2v_core.search.control_features import ScaledUntrained
-from a2v_core.search.estimates import difference, estimate, held, percent, show, signed
+from a2v_core.search.estimates import difference, estimate, percent, show, signed
 from a2v_core.search.features import Features
 from a2v_core.search.findings import AGENTS, DATASET_NAMES
 from a2v_core.search.methods import get_method
@@ -136,32 +136,21 @@ def plot_gaps(parts: Mapping[str, Sequence[Group]], runs: Mapping[str, Outcomes]
     return figure
 
 
-def findings(parts: Mapping[str, Sequence[Group]], runs: Mapping[str, Outcomes], queries: Mapping[str, float]
-             ) -> list[str]:
-    """A sentence for each part and search: the pre-trained embedding against all else; then how often it is told from
-    each of the other vectors."""
-    sentences, counts = [], {}
+def told(parts: Mapping[str, Sequence[Group]], runs: Mapping[str, Outcomes], queries: Mapping[str, float]
+         ) -> pd.DataFrame:
+    """One row a search and vectors, one column a data set: is the pre-trained embedding better or worse than these
+    vectors, or not told apart (:func:`gap`)? Other trainings stand with the data set that they search."""
+    words: dict[str, dict[tuple[str, str], str]] = {}
     for part, groups in parts.items():
-        bound = queries.get(part, np.inf)
-        for method in AGENTS:
-            if not (reference := _find(groups, method)):
-                continue
-            told = []
-            for group in groups:
-                if group.method == method and (more := gap(group, groups, runs, bound)):
-                    word = "better" if more.low > 0 else "worse" if more.high < 0 else "not told apart"
-                    told.append(f"{vectors_of(group)} {signed(more)}, {word}")
-                    if part != VARIED:
-                        counts.setdefault(vectors_of(group), []).append(word)
-            if told:
-                sentences.append(
-                    f"**{PART_NAMES[part]}, {get_method(method).label}.** On the pre-trained embedding "
-                    f"{100 * held(runs[reference.name], 'test', queries=bound).mean():.2f} %; against other vectors, "
-                    f"points: {'; '.join(told)}.")
-    for vectors, words in counts.items():
-        tally = ", ".join(f"{words.count(word)} times {word}" for word in ("better", "worse", "not told apart"))
-        sentences.append(f"**The pre-trained embedding against {vectors}**, on all data sets: {tally}.")
-    return sentences
+        column = words.setdefault(PART_NAMES[VARIED_ON if part == VARIED else part], {})
+        for group in groups:
+            if more := gap(group, groups, runs, queries.get(part, np.inf)):
+                column[get_method(group.method).label, vectors_of(group)] = (
+                    "better" if more.low > 0 else "worse" if more.high < 0 else "not told apart")
+    rows = sorted(dict.fromkeys(row for column in words.values() for row in column), key=lambda row: row[0],
+                  reverse=True)
+    index = pd.MultiIndex.from_tuples(rows, names=["search", "vectors"])
+    return pd.DataFrame({name: [column.get(row, "") for row in rows] for name, column in words.items()}, index=index)
 
 
 def _find(groups: Sequence[Group], method: str) -> Group | None:

@@ -12,6 +12,7 @@ from a2v_core.search import pretraining_tables
 from a2v_core.search.baselines_plan import NASBENCH101
 from a2v_core.search.estimates import held
 from a2v_core.search.features import Features, one_hot
+from a2v_core.search.methods import get_method
 from a2v_core.search.pretraining_plan import VARIED, pretraining
 from a2v_core.search.pretraining_tables import PART_NAMES, gap, vectors_of
 from a2v_core.stats import unpaired_difference
@@ -71,20 +72,19 @@ def test_rows_show_and_record_the_same_numbers(made):
             assert row["samples"] == (2 if len(group.arms) == 2 else row["runs"])
 
 
-def test_sentences_say_what_the_intervals_say(made):
+def test_words_say_what_the_intervals_say(made):
     parts, runs = made
-    sentences = pretraining_tables.findings(parts, runs, {})
-    (said,) = [s for s in sentences if s.startswith("**CIFAR-100, arch2vec-RL.**")]
-    groups, words = parts["cifar100"], {}
-    for group in (g for g in groups if g.method == "arch2vec_rl" and g.note):
-        more = gap(group, groups, runs)
-        words[group.note] = "better" if more.low > 0 else "worse" if more.high < 0 else "not told apart"
-        assert f"{vectors_of(group)} {more.value:+.2f} [{more.low:+.2f}, {more.high:+.2f}], {words[group.note]}" in said
-    (tally,) = [s for s in sentences if s.startswith("**The pre-trained embedding against untrained**")]
-    counted = [int(part.split()[0]) for part in tally.partition(": ")[2].split(", ")]
-    assert sum(counted) == 6
-    assert not [s for s in sentences if s.startswith("**The pre-trained embedding against epochs")]
-    assert pretraining_tables.findings({}, {}, {}) == []
+    table = pretraining_tables.told(parts, runs, {})
+    assert list(table.columns) == [name for part, name in PART_NAMES.items() if part in parts and part != VARIED]
+    for part, groups in parts.items():
+        for group in (g for g in groups if g.note):
+            more = gap(group, groups, runs)
+            word = "better" if more.low > 0 else "worse" if more.high < 0 else "not told apart"
+            row = (get_method(group.method).label, vectors_of(group))
+            assert table.loc[row, PART_NAMES["cifar10" if part == VARIED else part]] == word
+            if part == VARIED:
+                assert table.loc[row, "CIFAR-100"] == ""
+    assert pretraining_tables.told({}, {}, {}).empty
 
 
 def test_the_figure_has_a_panel_for_each_part(made):
