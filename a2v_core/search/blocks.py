@@ -29,7 +29,7 @@ from a2v_core.spaces import get_space
 
 #: Seeds of a block; fewer where a run trains networks for minutes, so that a stopped study loses little.
 BLOCK = 50
-_SMALLER = {"supervised_rl": 10, "supervised_bo": 2}
+_SMALLER = {"supervised_rl": 10, "supervised_bo": 5}
 # Where the candidates are so many that rounds take long.
 _SMALLER_ON = {(method, "nasbench101"): 10 for method in ("arch2vec_bo", "bo", "bananas")}
 _KIND = "searches"
