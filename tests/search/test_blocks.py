@@ -82,8 +82,8 @@ def test_an_arm_is_cut_into_blocks():
 
 
 def test_slow_methods_have_smaller_blocks():
-    arm = Arm("nasbench101", "imputed", "supervised_bo", Budget(queries=400), runs=5, first_seed=3)
-    assert [(b.first_seed, b.runs) for b in arm.blocks()] == [(3, 2), (5, 2), (7, 1)]
+    arm = Arm("nasbench101", "imputed", "supervised_bo", Budget(queries=400), runs=12, first_seed=3)
+    assert [(b.first_seed, b.runs) for b in arm.blocks()] == [(3, 5), (8, 5), (13, 2)]
     assert [b.runs for b in dataclasses.replace(arm, method="supervised_rl", runs=25).blocks()] == [10, 10, 5]
     slow = dataclasses.replace(arm, method="arch2vec_bo", space="nasbench101", objective="imputed", runs=12)
     assert [b.runs for b in slow.blocks()] == [10, 2]
