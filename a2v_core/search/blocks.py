@@ -1,9 +1,9 @@
 """Search runs at scale: blocks of seeds as artifacts, computed side by side and found again by what they depend on.
 
-A block is some consecutive seeds of one arm. It is the unit that is lost when a process is killed: a study that is
-started again makes the missing blocks and ends with the same table. Its key holds what decides the trajectories:
-candidates, labels, settings, vectors, budget, seeds, and the code of the modules that the method and its objective
-compute with, so that an edit to a page or to another method makes nothing again.
+A block is some consecutive seeds of one arm. A study that is started again makes the missing blocks, goes on in the
+middle of those that take minutes (:mod:`a2v_core.search.resumable`), and ends with the same table. The key of a block
+holds what decides the trajectories: candidates, labels, settings, vectors, budget, seeds, and the code of the modules
+that the method and its objective compute with, so that an edit to a page or to another method makes nothing again.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from a2v_core.provenance import module_closure, versions
 from a2v_core.search.features import Features
 from a2v_core.search.methods import get_method, settings_as_dict
 from a2v_core.search.objectives import get_objective, objective_module
+from a2v_core.search.resumable import Resumable, forget
 from a2v_core.search.runs import Budget, Trajectories, run_searches
 from a2v_core.spaces import get_space
 
-#: Seeds of a block; fewer where a run trains networks for minutes, so that a stopped study loses little.
+#: Seeds of a block; fewer where a run trains networks for minutes, so that there are finished ones to show.
 BLOCK = 50
 _SMALLER = {"supervised_rl": 10, "supervised_bo": 5}
 # Where the candidates are so many that rounds take long.
@@ -146,9 +147,10 @@ def run_block(block: Arm, data_dir: str = "", device: str = "auto", progress: bo
         problem = objective.problem(None if features is None else features[objective.rows])
         seeds = range(block.first_seed, block.first_seed + block.runs)
         with one_thread():
-            searcher = get_method(block.method).searcher_of(problem, seeds, settings, device)
+            searcher = Resumable(get_method(block.method).searcher_of(problem, seeds, settings, device), store, key)
             found = run_searches(searcher, objective, block.budget, progress)
         _save(store, key, block, found)
+        forget(store, key)
     return key, found
 
 
@@ -208,6 +210,7 @@ def published_block(key: str) -> Path | None:
 def _load(store: ArtifactStore, key: str) -> Trajectories | None:
     content = store.load_bytes(_KIND, key, ".parquet")
     if content is not None:
+        forget(store, key)
         return Trajectories.from_parquet(content)
     if (path := published_block(key)) is None:
         return None

@@ -17,7 +17,7 @@ from a2v_core.artifacts import ArtifactStore
 from a2v_core.parallel import one_thread
 from a2v_core.pretraining import pretrain
 from a2v_core.recipes import pretraining_settings
-from a2v_core.search import blocks
+from a2v_core.search import blocks, resumable
 from a2v_core.search.blocks import Arm, run_study
 from a2v_core.search.runs import Budget
 from a2v_core.spaces import get_space
@@ -50,6 +50,15 @@ def searching(folder, n_blocks=2):
         return run_study([arm], data_dir=str(folder), n_jobs=1)
     finally:
         blocks.BLOCK = before
+
+
+def searching_round_by_round(folder, n_blocks=1):
+    """The same, with the state of the searcher kept after each round."""
+    before, resumable.SECONDS_BETWEEN = resumable.SECONDS_BETWEEN, 0.0
+    try:
+        return searching(folder, n_blocks)
+    finally:
+        resumable.SECONDS_BETWEEN = before
 
 
 def everything(folder):
