@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,8 @@ COLOURS = {
 #: Colours and markers of successive series; black is left for what the paper prints.
 SERIES = tuple(zip((COLOURS[name] for name in ("blue", "orange", "green", "vermilion", "purple", "sky")),
                    "osD^vP", strict=True))
+#: Inches of a figure that is as wide as the text, so that its letters keep their size.
+TEXT_WIDTH = 7.4
 #: Two scales of accuracy: low to high, and a difference around zero.
 SEQUENTIAL, DIVERGING = "cividis", "RdBu_r"
 
@@ -209,6 +211,32 @@ def _draw_edge(ax: Axes, route: np.ndarray, new: bool) -> None:
     style = {"color": COLOURS["vermilion"], "linewidth": 1.8, "linestyle": (0, (4, 1.5))} if new else {
         "color": "#444444", "linewidth": 0.9}
     ax.add_patch(FancyArrowPatch(path=path, arrowstyle="-|>", mutation_scale=8, zorder=1, **style))
+
+
+def panel_grid(n: int, columns: int, height: float, more: float = 0.0, width: float = TEXT_WIDTH, **options: Any
+               ) -> tuple[Figure, list[Axes]]:
+    """A figure with n panels in rows of `columns`; what is left of the last row is blank.
+
+    Args:
+        height: of a row, inches.
+        more: height for what is outside of the panels, inches.
+        width: of the figure, inches.
+        options: as of ``matplotlib.pyplot.subplots``.
+    """
+    import matplotlib.pyplot as plt
+
+    rows = -(-n // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(width, height * rows + more), squeeze=False, **options)
+    for ax in grid.flat[n:]:
+        ax.set_axis_off()
+    return figure, list(grid.flat[:n])
+
+
+def legend_below(figure: Figure, columns: int | None = None) -> None:
+    """One legend for all panels, each name once; in one row unless `columns` are given."""
+    handles = {label: handle for ax in figure.axes
+               for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns or len(handles))
 
 
 def plot_intervals(

@@ -36,6 +36,11 @@ class Estimate(NamedTuple):
     n: int
 
 
+def against_zero(gap: Estimate, above: str = "above", below: str = "below") -> str:
+    """The word for a difference: `above` or `below` where its interval leaves zero out, else "not told apart"."""
+    return above if gap.low > 0 else below if gap.high < 0 else "not told apart"
+
+
 def t_interval(runs: np.ndarray, level: float = 0.95) -> Estimate:
     """Mean of `runs` [n] with Student's t interval, mean ± t(n-1) s / sqrt(n).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from a2v_core.stats import unpaired_difference
+from a2v_core.stats import against_zero, unpaired_difference
 from a2v_core.table1_tables import METHOD_NAMES, METRICS, SPACE_NAMES, estimate, select, show
 
 
@@ -63,7 +63,7 @@ def _comparisons(frame: pd.DataFrame, metric: str, first: str, second: str) -> l
         if min(len(a), len(b)) > 1:
             found = unpaired_difference(a, b)
             spread = f" [{found.low:+.1f}, {found.high:+.1f}]"
-            word = "higher" if found.low > 0 else "lower" if found.high < 0 else "not told apart"
+            word = against_zero(found, "higher", "lower")
         else:
             spread, word = " (single runs)", "higher" if gap > 0 else "lower" if gap < 0 else "equal"
         phrases.append(f"{name} {word}, {gap:+.1f}{spread} points")

@@ -10,7 +10,7 @@ import numpy as np
 from a2v_core.darts.surrogate_quality import Agreement
 from a2v_core.darts.table4_tables import label
 from a2v_core.encoding_figures import darts_edges, draw_operations_on_edges
-from a2v_core.plotting import COLOURS, plot_intervals
+from a2v_core.plotting import COLOURS, legend_below, panel_grid, plot_intervals
 from a2v_core.search.estimates import estimate, percent
 from a2v_core.search.figures import group_curve
 from a2v_core.search.objective import Objective
@@ -66,14 +66,8 @@ def plot_sample(searched: Mapping[str, Objective], marks: Mapping[str, float]) -
 
 def plot_queries(panels: Mapping[str, Sequence[Group]], runs: Mapping[str, Outcomes], queries: int) -> Figure:
     """Mean distance to the surrogate's best cell (percentage points) against queries, with 95 % bands."""
-    import matplotlib.pyplot as plt
-
     columns = min(2, len(panels))
-    rows = -(-len(panels) // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(7.4, 3.2 * rows + 1.8), squeeze=False, sharey=True)
-    axes = grid.flat[:len(panels)]
-    for ax in grid.flat[len(panels):]:
-        ax.set_axis_off()
+    figure, axes = panel_grid(len(panels), columns, 3.2, 1.8, sharey=True)
     made = np.arange(1, queries + 1)
     for ax, (title, groups) in zip(axes, panels.items(), strict=True):
         for group in groups:
@@ -82,10 +76,9 @@ def plot_queries(panels: Mapping[str, Sequence[Group]], runs: Mapping[str, Outco
             ax.plot(made, 100 * mean, color=COLOURS[name], linestyle=line, label=label(group))
             ax.fill_between(made, 100 * low, 100 * high, color=COLOURS[name], alpha=0.15, linewidth=0)
         ax.set(xscale="log", xlabel="queries", title=title)
-    for ax in grid[:, 0]:
+    for ax in axes[::columns]:
         ax.set_ylabel("to the surrogate's best, points")
-    handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
+    legend_below(figure, 2)
     return figure
 
 

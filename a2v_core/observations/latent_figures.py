@@ -9,7 +9,7 @@ import numpy as np
 
 from a2v_core.observations.areas import HIGH, LOW
 from a2v_core.observations.latent_plan import Map
-from a2v_core.plotting import COLOURS, plot_intervals
+from a2v_core.plotting import COLOURS, legend_below, plot_intervals
 from a2v_core.stats import Estimate
 
 if TYPE_CHECKING:
@@ -77,6 +77,5 @@ def plot_measures(panels: Mapping[str, Mapping[str, Mapping[str, Estimate]]], na
         ax.get_legend().remove()
     for ax in axes.flat[len(panels):]:
         ax.set_axis_off()
-    handles = {label: handle for ax in axes.flat for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles))
+    legend_below(figure)
     return figure

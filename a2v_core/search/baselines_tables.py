@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from a2v_core.plotting import COLOURS, plot_intervals
+from a2v_core.plotting import COLOURS, legend_below, panel_grid, plot_intervals
 from a2v_core.results import Page
 from a2v_core.search.baselines_plan import NASBENCH101, SINCE
 from a2v_core.search.estimates import difference as difference_of
@@ -16,7 +16,7 @@ from a2v_core.search.estimates import estimate, held, percent, samples, show, si
 from a2v_core.search.findings import AGENTS, DATASET_NAMES
 from a2v_core.search.plan import Group
 from a2v_core.search.trajectories import Outcomes
-from a2v_core.stats import Estimate
+from a2v_core.stats import Estimate, against_zero
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -149,23 +149,18 @@ def comparison_table(gaps: Mapping[str, Mapping[str, Estimate]]) -> pd.DataFrame
 
 def plot_comparisons(found: Mapping[str, Mapping[str, Mapping[str, Estimate]]]) -> Figure | None:
     """:func:`comparisons` with regularized evolution and with the better arch2vec, a panel a part; None without any."""
-    import matplotlib.pyplot as plt
-
     shown = {words: found[words] for words in (_EVOLUTION, _BETTER) if words in found}
     titles = list(dict.fromkeys(part for gaps in shown.values() for part in gaps))
     if not titles:
         return None
     labels = list(dict.fromkeys(label for gaps in shown.values() for each in gaps.values() for label in each))
-    figure, axes = plt.subplots(len(titles), 1, figsize=(7.4, (1.0 + 0.42 * len(labels)) * len(titles) + 0.4),
-                                squeeze=False, sharey=True)
-    handles = {}
-    for ax, title in zip(axes[:, 0], titles, strict=True):
+    figure, axes = panel_grid(len(titles), 1, 1.0 + 0.42 * len(labels), 0.4, sharey=True)
+    for ax, title in zip(axes, titles, strict=True):
         plot_intervals({f"minus {words}": dict(gaps.get(title, {})) for words, gaps in shown.items()}, title=title,
                        names=labels, ax=ax, xlabel="difference of mean test accuracy, points")
         ax.axvline(0, color=COLOURS["black"], linewidth=0.8)
-        handles |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         ax.get_legend().remove()
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=1)
+    legend_below(figure, 1)
     return figure
 
 
@@ -192,5 +187,4 @@ def _best(groups: Sequence[Group], runs: Mapping[str, Outcomes], queries: float)
 
 def told(gap: Estimate) -> str:
     """A difference and whether it is told from zero."""
-    word = "above" if gap.low > 0 else "below" if gap.high < 0 else "not told apart"
-    return f"{signed(gap)}, {word}"
+    return f"{signed(gap)}, {against_zero(gap)}"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from a2v_core.errors import SettingsError
-from a2v_core.plotting import COLOURS, plot_intervals
+from a2v_core.plotting import COLOURS, TEXT_WIDTH, legend_below, panel_grid, plot_intervals
 from a2v_core.search.estimates import difference, held, percent, samples
 from a2v_core.search.plan import SECONDS, Group, Scale
 from a2v_core.search.tables import AUTHORS
@@ -31,8 +31,8 @@ _STYLES = {
 # What the colour of a method is mixed with where it runs by another recipe than `released`.
 _MIXED_WITH = {"paper": "white", "corrected": "black"}
 _POINTS = 200
-# Inches: as wide as the text, so that letters keep their size; more columns would be illegible on a telephone.
-_WIDTH, _COLUMNS = 7.4, 2
+# More would be illegible on a telephone.
+_COLUMNS = 2
 
 
 def style(group: Group) -> dict[str, str]:
@@ -101,7 +101,7 @@ def figure6(groups: Sequence[Group], runs: Mapping[str, Outcomes], scale: Scale,
     """Both panels of Figure 6."""
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, _COLUMNS, figsize=(_WIDTH, 5.4))
+    figure, (left, right) = plt.subplots(1, _COLUMNS, figsize=(TEXT_WIDTH, 5.4))
     plot_against_seconds(left, groups, runs, scale, authors)
     plot_distribution(right, groups, runs, scale)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=_COLUMNS)
@@ -114,22 +114,14 @@ def plot_queries(panels: Mapping[str, Sequence[Group]], runs: Mapping[str, Outco
     Raises:
         SettingsError: no panel.
     """
-    import matplotlib.pyplot as plt
-
     if not panels:
         raise SettingsError("no panel to draw: give at least one name with its groups")
-    columns = min(_COLUMNS, len(panels))
-    rows = -(-len(panels) // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(_WIDTH, 3.2 * rows + 1.8), squeeze=False)
-    axes = grid.flat[:len(panels)]
-    for ax in grid.flat[len(panels):]:
-        ax.set_axis_off()
+    figure, axes = panel_grid(len(panels), min(_COLUMNS, len(panels)), 3.2, 1.8)
     for ax, (title, groups) in zip(axes, panels.items(), strict=True):
         shortest = min(int(runs[group.name].trajectories.counts.min()) for group in groups)
         plot_against_queries(ax, groups, runs, min(queries, shortest))
         ax.set_title(title)
-    handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=_COLUMNS)
+    legend_below(figure, _COLUMNS)
     return figure
 
 
@@ -141,7 +133,7 @@ def plot_action_distances(measured: Mapping[str, pd.DataFrame]) -> Figure:
     """
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, _COLUMNS, figsize=(_WIDTH, 4.0))
+    figure, axes = plt.subplots(1, _COLUMNS, figsize=(TEXT_WIDTH, 4.0))
     colours = [COLOURS[name] for name in ("blue", "orange", "vermilion", "green", "purple", "sky")]
     for (label, table), colour in zip(measured.items(), colours, strict=False):
         for ax, column in zip(axes, ("distance", "mean_norm"), strict=True):
@@ -167,7 +159,7 @@ def plot_effects(found: Mapping[str, Mapping[str, Estimate]], xlabel: str) -> Fi
     import matplotlib.pyplot as plt
 
     rows = [len(each) for each in found.values()]
-    figure, axes = plt.subplots(len(found), 1, figsize=(_WIDTH, sum(1.1 + 0.36 * n for n in rows)), squeeze=False,
+    figure, axes = plt.subplots(len(found), 1, figsize=(TEXT_WIDTH, sum(1.1 + 0.36 * n for n in rows)), squeeze=False,
                                 height_ratios=[2 + n for n in rows], sharex=True)
     for ax, (title, each) in zip(axes[:, 0], found.items(), strict=True):
         plot_intervals({"effect": dict(each)}, xlabel=xlabel, title=title, ax=ax)

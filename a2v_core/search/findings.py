@@ -11,6 +11,7 @@ from a2v_core.search.methods import get_method
 from a2v_core.search.plan import DATASETS, QUERIES, Group, Plan
 from a2v_core.search.tables import DISCRETE, TABLE2, TABLE3, distinct, queries_read
 from a2v_core.search.trajectories import Outcomes
+from a2v_core.stats import against_zero
 
 #: Search strategies of arch2vec.
 AGENTS = ("arch2vec_rl", "arch2vec_bo")
@@ -139,5 +140,4 @@ class _Reading:
         gap = difference(a, b)
         if gap is None:
             return f"{a.mean - b.mean:+.2f} points (single runs)"
-        word = "higher" if gap.low > 0 else "lower" if gap.high < 0 else "not told apart"
-        return f"{signed(gap)} points, {word}"
+        return f"{signed(gap)} points, {against_zero(gap, 'higher', 'lower')}"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from a2v_core import point_clouds
 from a2v_core.artifacts import ArtifactStore
-from a2v_core.plotting import COLOURS, plot_intervals
+from a2v_core.plotting import COLOURS, legend_below, panel_grid, plot_intervals
 from a2v_core.results import Page
 from a2v_core.search.baselines_plan import NASBENCH101
 from a2v_core.search.control_features import ScaledUntrained
@@ -23,7 +23,7 @@ from a2v_core.search.pretraining_plan import VARIED, VARIED_ON
 from a2v_core.search.trajectories import Outcomes
 from a2v_core.spaces import get_space
 from a2v_core.spaces.base import SearchSpace
-from a2v_core.stats import Estimate
+from a2v_core.stats import Estimate, against_zero
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -109,8 +109,6 @@ def record(page: Page, part: str, groups: Sequence[Group], runs: Mapping[str, Ou
 def plot_gaps(parts: Mapping[str, Sequence[Group]], runs: Mapping[str, Outcomes], queries: Mapping[str, float]
               ) -> Figure | None:
     """:func:`gap` with its interval, a panel a part, a series a search; None where there is nothing to compare."""
-    import matplotlib.pyplot as plt
-
     panels = {part: {method: {vectors_of(g): more for g in groups if g.method == method
                               and (more := gap(g, groups, runs, queries.get(part, np.inf)))} for method in AGENTS}
               for part, groups in parts.items()}
@@ -120,19 +118,13 @@ def plot_gaps(parts: Mapping[str, Sequence[Group]], runs: Mapping[str, Outcomes]
         return None
     names = list(dict.fromkeys(name for found in panels.values() for each in found.values() for name in each))
     columns = min(2, len(panels))
-    n_rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(n_rows, columns, figsize=(5 * columns, 0.4 + n_rows * (0.9 + 0.4 * len(names))),
-                                squeeze=False)
-    for ax in axes.flat[len(panels):]:
-        ax.set_axis_off()
-    handles = {}
-    for ax, (part, found) in zip(axes.flat, panels.items(), strict=False):
+    figure, axes = panel_grid(len(panels), columns, 0.9 + 0.4 * len(names), 0.4, width=5 * columns)
+    for ax, (part, found) in zip(axes, panels.items(), strict=True):
         plot_intervals({get_method(method).label: each for method, each in found.items()},
                        xlabel="pre-trained minus this, points", title=PART_NAMES[part], ax=ax, names=names)
         ax.axvline(0, color=COLOURS["black"], linewidth=0.8)
-        handles |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         ax.get_legend().remove()
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
+    legend_below(figure, 2)
     return figure
 
 
@@ -145,8 +137,7 @@ def told(parts: Mapping[str, Sequence[Group]], runs: Mapping[str, Outcomes], que
         column = words.setdefault(PART_NAMES[VARIED_ON if part == VARIED else part], {})
         for group in groups:
             if more := gap(group, groups, runs, queries.get(part, np.inf)):
-                column[get_method(group.method).label, vectors_of(group)] = (
-                    "better" if more.low > 0 else "worse" if more.high < 0 else "not told apart")
+                column[get_method(group.method).label, vectors_of(group)] = against_zero(more, "better", "worse")
     rows = sorted(dict.fromkeys(row for column in words.values() for row in column), key=lambda row: row[0],
                   reverse=True)
     index = pd.MultiIndex.from_tuples(rows, names=["search", "vectors"])
